@@ -1,1 +1,15 @@
-//! Curfew.
+//! Curfew: a reverse proxy that gives legacy web applications the session timeouts they lack.
+//!
+//! The layers, each importing only what stands to its right (`tests/it/layers.rs` holds this):
+//!
+//! ```text
+//! main ─► cli ─► gateway ─► { proxy, admin, sweeper, audit, demo } ─► { store, telemetry, config, clock } ─► domain
+//! ```
+//!
+//! `domain` is the heart: it cannot do I/O, read a clock, wait, log or fail.
+//! One request's way is written down in `proxy::handle`.
+
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod store;

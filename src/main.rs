@@ -1,1 +1,3 @@
+//! The `curfew` binary.
+
 fn main() {}

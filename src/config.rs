@@ -1,0 +1,169 @@
+//! The configuration: read raw, checked once, and from then on valid by construction.
+//!
+//! Nothing past the check ever sees a string that means something.
+
+pub mod app;
+pub mod carrier;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::domain::identity::Keyring;
+use crate::domain::limits::Rule;
+use crate::domain::policy::Policy;
+
+use app::App;
+
+/// A configuration without a fault.
+#[derive(Debug)]
+pub struct Config {
+    /// Where clients connect; at least one.
+    pub listeners: Vec<Listener>,
+    /// The listener for operators, where there is one.
+    pub admin: Option<Admin>,
+    /// Where sessions are kept.
+    pub store: StoreConfig,
+    /// The keys under which ids are known.
+    pub keys: Arc<Keyring>,
+    /// Roles, limits, the ceiling.
+    pub policy: Policy,
+    /// The line on which each rule of the policy stands.
+    pub lines: HashMap<Rule, usize>,
+    /// How many sessions without a login are recorded.
+    pub anonymous: AnonymousCaps,
+    /// The apps; at least one.
+    pub apps: Vec<Arc<App>>,
+    /// What is written down, and where to.
+    pub records: Records,
+    /// How long the gateway waits, and for what.
+    pub waits: Waits,
+}
+
+/// One address that clients connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// The address.
+    pub address: SocketAddr,
+    /// The certificate, where it speaks TLS.
+    pub tls: Option<TlsFiles>,
+    /// Peers whose X-Forwarded-* and Forwarded are believed.
+    pub trusted: Vec<IpNet>,
+}
+
+/// A certificate and its key, as PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, the listener's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// The listener for operators.
+#[derive(Clone)]
+pub struct Admin {
+    /// The address.
+    pub address: SocketAddr,
+    /// The bearer token of `/v1`; without one, `/v1` is closed.
+    pub token: Option<Secret>,
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Admin({})", self.address)
+    }
+}
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a secret in.
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The value, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+/// Where sessions are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// In this process.
+    Memory {
+        /// Records that are held at most, tombstones included.
+        sessions_max: usize,
+    },
+    /// In Redis.
+    Redis(RedisConfig),
+}
+
+/// A Redis server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisConfig {
+    /// `redis://` or `rediss://`, with user, password and database. A secret: it may hold one.
+    pub url: Secret,
+    /// A private certificate authority, as a PEM file.
+    pub ca: Option<PathBuf>,
+    /// How long one operation may take.
+    pub deadline: Duration,
+}
+
+/// How many anonymous sessions are recorded; above a cap an id is not recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnonymousCaps {
+    /// By one gateway, within the anonymous absolute timeout.
+    pub total: usize,
+    /// Of one client address, within the same span.
+    pub per_client: usize,
+}
+
+/// What is written down, and where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Records {
+    /// Audit events.
+    pub audit: Sink,
+    /// The access log.
+    pub access: Sink,
+}
+
+/// Where lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sink {
+    /// Nowhere.
+    Off,
+    /// Standard output.
+    Stdout,
+    /// Appended to a file, reopened on SIGHUP.
+    File(PathBuf),
+}
+
+/// How long the gateway waits, and for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// For a client's request head, from the first byte or from the end of the request before.
+    pub head: Duration,
+    /// For a TLS handshake.
+    pub handshake: Duration,
+    /// For an upstream to accept a connection.
+    pub connect: Duration,
+    /// For the head of an upstream's answer.
+    pub answer: Duration,
+    /// For requests under way when the gateway stops.
+    pub drain: Duration,
+}

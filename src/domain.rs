@@ -1,0 +1,13 @@
+//! The heart: identity, policy, the session and its states, `resolve` and `decide`.
+//!
+//! Nothing here does I/O, reads a clock, waits, logs or fails. Everything it knows arrives as
+//! arguments, and each rule exists once: no script, report or API holds a second copy.
+
+pub mod access;
+pub mod cuts;
+pub mod decide;
+pub mod identity;
+pub mod limits;
+pub mod policy;
+pub mod session;
+pub mod time;

@@ -1,0 +1,246 @@
+//! `decide`: from what a request is and what its ids mean to a verdict. Total and pure.
+
+use std::sync::Arc;
+
+use super::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
+use super::cuts::Cuts;
+use super::identity::{Lineage, Sid};
+use super::limits::{Bounds, Limits};
+use super::policy::Policy;
+use super::session::{EndReason, Phase, Record, Session};
+use super::time::Timestamp;
+
+/// What was found of one id that a request presented.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The id.
+    pub sid: Sid,
+    /// Its record; none where it was never recorded.
+    pub record: Option<Record>,
+    /// Whether the cookies that accompany the id belong to it.
+    pub company: Company,
+}
+
+/// Whether the cookies that accompany an id belong to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Company {
+    /// Each is there, and bound to the session.
+    Whole,
+    /// One that the app set is missing: an app that sees half of a group may destroy the session.
+    Partial,
+    /// One has a value that was never bound to the session.
+    Foreign,
+}
+
+/// Why a request is not what it would need to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stale {
+    /// It carries no id.
+    NoSession,
+    /// Its session is alive, but nobody logged in.
+    LoginRequired,
+    /// It carries an id that was never recorded, or that is not alive yet.
+    Unknown,
+    /// Its lineage ended.
+    Ended(EndReason),
+    /// Its id was replaced; the lineage goes on under another.
+    Superseded,
+    /// Its ids belong to different sessions.
+    Mixed,
+    /// A cookie of the group is missing.
+    Partial,
+    /// A cookie of the group belongs to another session.
+    Foreign,
+}
+
+/// A session that a request may use, at one instant.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// Its id.
+    pub sid: Sid,
+    /// What stays.
+    pub session: Arc<Session>,
+    /// The last active request before this one.
+    pub last_active: Timestamp,
+    /// The limits in force.
+    pub limits: Limits,
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on with everything it carries.
+    Forward,
+    /// It goes on without its ids, their group and the `auth_cookies`.
+    Strip(Stale),
+    /// The gateway answers.
+    Refuse(Stale),
+}
+
+/// What must be written before the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Nothing.
+    Nothing,
+    /// Move the idle clock of this id.
+    Touch(Sid),
+    /// End these ids, each for its reason.
+    End(Vec<(Sid, EndReason)>),
+}
+
+/// The decision on one request.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// What becomes of it.
+    pub verdict: Verdict,
+    /// The session it may use, where it has one.
+    pub live: Option<Live>,
+    /// What must be written first.
+    pub write: Write,
+}
+
+/// What the rules say at one instant.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// The policy in force.
+    pub policy: &'a Policy,
+    /// The app's own limits.
+    pub app: Bounds,
+    /// The table of cuts.
+    pub cuts: &'a Cuts,
+    /// The one reading of the clock.
+    pub now: Timestamp,
+}
+
+/// Decides one request.
+pub fn decide(rules: Rules<'_>, facts: RequestFacts, found: &[Found]) -> Decision {
+    let judged = judge(rules, found);
+    let stale = match (&judged.standing, facts.access) {
+        (Ok(live), Access::Authenticated) if !live.session.is_authenticated() => {
+            return on_anonymous(facts, live.clone());
+        }
+        (Ok(live), _) => return forward(facts, live.clone()),
+        (Err(stale), _) => *stale,
+    };
+    let write = if judged.due.is_empty() {
+        Write::Nothing
+    } else {
+        Write::End(judged.due)
+    };
+    Decision {
+        verdict: on_stale(facts, stale),
+        live: None,
+        write,
+    }
+}
+
+fn forward(facts: RequestFacts, live: Live) -> Decision {
+    let write = match facts.activity {
+        Activity::Active => Write::Touch(live.sid),
+        Activity::Passive => Write::Nothing,
+    };
+    Decision {
+        verdict: Verdict::Forward,
+        live: Some(live),
+        write,
+    }
+}
+
+/// A live session without a login where one is needed. Its id is not stale, so nothing is
+/// stripped: the visitor's login will need it.
+fn on_anonymous(facts: RequestFacts, live: Live) -> Decision {
+    if shows_login_page(facts) {
+        return forward(facts, live);
+    }
+    let verdict = Verdict::Refuse(Stale::LoginRequired);
+    Decision {
+        verdict,
+        live: Some(live),
+        write: Write::Nothing,
+    }
+}
+
+fn on_stale(facts: RequestFacts, stale: Stale) -> Verdict {
+    match facts.access {
+        Access::Public => Verdict::Strip(stale),
+        Access::Session | Access::Authenticated => {
+            let stripped = facts.on_stale == OnStale::Strip
+                && facts.safety == Safety::Safe
+                && facts.client != Client::Upgrade;
+            if stripped || shows_login_page(facts) {
+                Verdict::Strip(stale)
+            } else {
+                Verdict::Refuse(stale)
+            }
+        }
+    }
+}
+
+/// Whether the app would answer this request with its login form.
+fn shows_login_page(facts: RequestFacts) -> bool {
+    facts.login_page == LoginPage::Same
+        && facts.client == Client::Navigation
+        && facts.safety == Safety::Safe
+}
+
+struct Judged {
+    standing: Result<Live, Stale>,
+    due: Vec<(Sid, EndReason)>,
+}
+
+/// All ids of a request must be alive, of one lineage and in the right company.
+fn judge(rules: Rules<'_>, found: &[Found]) -> Judged {
+    let mut standing: Result<Live, Stale> = Err(Stale::NoSession);
+    let mut due = Vec::new();
+    for (index, found) in found.iter().enumerate() {
+        let one = judge_one(rules, found, &mut due);
+        standing = if index == 0 { one } else { both(standing, one) };
+    }
+    Judged { standing, due }
+}
+
+fn judge_one(
+    rules: Rules<'_>,
+    found: &Found,
+    due: &mut Vec<(Sid, EndReason)>,
+) -> Result<Live, Stale> {
+    let Some(record) = &found.record else {
+        return Err(Stale::Unknown);
+    };
+    let limits = match record.phase(rules.policy, rules.app, rules.cuts, rules.now) {
+        Phase::Live { limits, .. } => limits,
+        Phase::Due(reason) => {
+            due.push((found.sid, reason));
+            return Err(Stale::Ended(reason));
+        }
+        Phase::Ended(reason) => return Err(Stale::Ended(reason)),
+        Phase::Superseded(_) => return Err(Stale::Superseded),
+        Phase::Pending => return Err(Stale::Unknown),
+    };
+    match found.company {
+        Company::Whole => Ok(Live {
+            sid: found.sid,
+            session: Arc::clone(&record.session),
+            last_active: record.last_active,
+            limits,
+        }),
+        Company::Partial => Err(Stale::Partial),
+        Company::Foreign => Err(Stale::Foreign),
+    }
+}
+
+/// Two ids of one request. An end says most to the user, so it is what he is told.
+fn both(one: Result<Live, Stale>, other: Result<Live, Stale>) -> Result<Live, Stale> {
+    match (one, other) {
+        (Ok(one), Ok(other)) if lineage(&one) == lineage(&other) => Ok(one),
+        (Ok(_), Ok(_)) => Err(Stale::Mixed),
+        (Err(Stale::Ended(reason)), _) | (_, Err(Stale::Ended(reason))) => {
+            Err(Stale::Ended(reason))
+        }
+        (Err(stale), Ok(_) | Err(_)) | (Ok(_), Err(stale)) => Err(stale),
+    }
+}
+
+fn lineage(live: &Live) -> Lineage {
+    live.session.lineage
+}

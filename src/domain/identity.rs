@@ -1,0 +1,267 @@
+//! Who is who: keyed hashes of session ids, and the random names of lineages.
+//!
+//! An id is a bearer secret. It is known inside the gateway and in the store by its keyed hash
+//! alone, so that neither a log nor a stolen store lets anybody act as its owner.
+
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::hmac;
+
+/// 128 bits that name something, written as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Name([u8; 16]);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for Name {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        let digits = text.as_bytes();
+        let mut bytes = [0; 16];
+        if digits.len() != 32 {
+            return Err(NotAName);
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = (nibble(pair[0])? << 4) | nibble(pair[1])?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+fn nibble(digit: u8) -> Result<u8, NotAName> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(NotAName),
+    }
+}
+
+/// A text that is not 32 lower-case hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not 32 lower-case hexadecimal digits")]
+pub struct NotAName;
+
+/// The keyed hash of one session id: the key of its record.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sid(Name);
+
+/// The random name of what a person would call one session; it survives rotations of the id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lineage(Name);
+
+/// The keyed hash of a cookie that accompanies the id: a member of its group, or an `auth_cookie`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(Name);
+
+impl Sid {
+    /// A sid from its 16 bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Name(bytes))
+    }
+
+    /// The 16 bytes, uniformly distributed.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0.0
+    }
+}
+
+impl Lineage {
+    /// A lineage from 16 random bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Name(bytes))
+    }
+}
+
+impl Fingerprint {
+    /// A fingerprint from its 16 bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Name(bytes))
+    }
+}
+
+impl fmt::Display for Sid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Sid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sid({self})")
+    }
+}
+
+impl fmt::Debug for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lineage({self})")
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
+impl FromStr for Sid {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        text.parse().map(Self)
+    }
+}
+
+impl FromStr for Lineage {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        text.parse().map(Self)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        text.parse().map(Self)
+    }
+}
+
+/// The deployment's keys, oldest last: the first writes, all read.
+///
+/// HMAC-SHA-256 (RFC 2104) truncated to 128 bits, over length-prefixed parts, so that no two
+/// lists of parts run together into the same input.
+pub struct Keyring(Vec<hmac::Key>);
+
+impl Keyring {
+    /// A keyring of these secrets, of which the first writes. `None` where there is none.
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        let keys: Vec<_> = secrets
+            .into_iter()
+            .map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret))
+            .collect();
+        (!keys.is_empty()).then_some(Self(keys))
+    }
+
+    /// The sid of an id under the key that writes.
+    pub fn sid(&self, namespace: &str, slot: &str, value: &[u8]) -> Sid {
+        Sid(keyed(&self.0[0], SID, namespace, slot, value))
+    }
+
+    /// The sids under which an id may have been recorded, the writing key's first.
+    pub fn sids(&self, namespace: &str, slot: &str, value: &[u8]) -> impl Iterator<Item = Sid> {
+        self.0
+            .iter()
+            .map(move |key| Sid(keyed(key, SID, namespace, slot, value)))
+    }
+
+    /// How many keys there are, at least one.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether a session bound to `known` was bound to this value of the cookie `name`.
+    pub fn recognises(
+        &self,
+        known: Fingerprint,
+        namespace: &str,
+        name: &str,
+        value: &[u8],
+    ) -> bool {
+        self.0
+            .iter()
+            .any(|key| Fingerprint(keyed(key, COMPANION, namespace, name, value)) == known)
+    }
+
+    /// The fingerprint of the cookie `name` under the key that writes.
+    pub fn fingerprint(&self, namespace: &str, name: &str, value: &[u8]) -> Fingerprint {
+        Fingerprint(keyed(&self.0[0], COMPANION, namespace, name, value))
+    }
+}
+
+/// Separates the uses of a key: a sid never equals a fingerprint of the same value.
+const SID: &[u8] = b"sid";
+const COMPANION: &[u8] = b"companion";
+
+fn keyed(key: &hmac::Key, purpose: &[u8], namespace: &str, slot: &str, value: &[u8]) -> Name {
+    let mut context = hmac::Context::with_key(key);
+    for part in [purpose, namespace.as_bytes(), slot.as_bytes(), value] {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let tag = context.sign();
+    let mut name = [0; 16];
+    name.copy_from_slice(&tag.as_ref()[..16]);
+    Name(name)
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keyring({} keys)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Keyring, Lineage, Sid};
+
+    fn keyring() -> Keyring {
+        Keyring::new([b"new".as_slice(), b"old"]).unwrap()
+    }
+
+    #[test]
+    fn parts_never_run_together() {
+        let keys = keyring();
+        assert_ne!(keys.sid("ab", "c", b"v"), keys.sid("a", "bc", b"v"));
+        assert_ne!(keys.sid("a", "b", b"cv"), keys.sid("a", "bc", b"v"));
+    }
+
+    #[test]
+    fn the_first_key_writes_and_all_read() {
+        let keys = keyring();
+        let old = Keyring::new([b"old".as_slice()]).unwrap();
+        let sids: Vec<Sid> = keys.sids("n", "s", b"v").collect();
+        assert_eq!(sids, [keys.sid("n", "s", b"v"), old.sid("n", "s", b"v")]);
+        let bound = old.fingerprint("n", "c", b"v");
+        assert!(keys.recognises(bound, "n", "c", b"v"));
+        assert!(!keys.recognises(bound, "n", "c", b"w"));
+    }
+
+    #[test]
+    fn a_name_survives_being_written_and_nothing_else_reads_as_one() {
+        let lineage = Lineage::from_bytes([0xa5; 16]);
+        assert_eq!(lineage.to_string().parse(), Ok(lineage));
+        for text in [
+            "",
+            "a5",
+            &"A5".repeat(16),
+            &"g0".repeat(16),
+            &"a5".repeat(17),
+        ] {
+            assert!(text.parse::<Lineage>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_keyring_without_a_key_is_none() {
+        assert!(Keyring::new([]).is_none());
+    }
+}

@@ -1,0 +1,283 @@
+//! The session: what is kept of one id, its states, and how it may end.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cuts::Cuts;
+use super::identity::{Fingerprint, Lineage, Sid};
+use super::limits::{Bounds, Limits};
+use super::policy::{Holder, Policy, PolicyVersion, RoleName};
+use super::time::Timestamp;
+
+/// Why a lineage ended. The first reason stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// Its user was away for the idle timeout.
+    IdleTimeout,
+    /// It reached the absolute timeout.
+    AbsoluteTimeout,
+    /// Its user left.
+    Logout,
+    /// Somebody with the right to do so ended it.
+    Revoked,
+    /// A newer session of the same user took its place.
+    Displaced,
+    /// Its user's roles changed.
+    RoleChanged,
+    /// It moved to a device of another class.
+    DeviceChanged,
+    /// A replaced companion token came back.
+    TokenReuse,
+    /// The identity provider said so.
+    BackChannel,
+    /// Its user logged in again.
+    Reauthenticated,
+}
+
+impl EndReason {
+    /// Every reason, in the order of its declaration: `ALL[reason as usize] == reason`.
+    pub const ALL: [Self; 10] = [
+        Self::IdleTimeout,
+        Self::AbsoluteTimeout,
+        Self::Logout,
+        Self::Revoked,
+        Self::Displaced,
+        Self::RoleChanged,
+        Self::DeviceChanged,
+        Self::TokenReuse,
+        Self::BackChannel,
+        Self::Reauthenticated,
+    ];
+
+    /// The word for it in records, metrics and configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IdleTimeout => "idle_timeout",
+            Self::AbsoluteTimeout => "absolute_timeout",
+            Self::Logout => "logout",
+            Self::Revoked => "revoked",
+            Self::Displaced => "displaced",
+            Self::RoleChanged => "role_changed",
+            Self::DeviceChanged => "device_changed",
+            Self::TokenReuse => "token_reuse",
+            Self::BackChannel => "back_channel",
+            Self::Reauthenticated => "reauthenticated",
+        }
+    }
+
+    /// The reason that `word` stands for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Bytes of a user name that are kept, at most; a longer one is no user name.
+pub const USER_BYTES_MAX: usize = 128;
+
+/// A user, as the app names him: 1 to 128 bytes without control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UserName(Arc<str>);
+
+impl UserName {
+    /// The name, where it is one.
+    pub fn new(name: &str) -> Option<Self> {
+        let fits = !name.is_empty() && name.len() <= USER_BYTES_MAX;
+        (fits && !name.chars().any(char::is_control)).then(|| Self(name.into()))
+    }
+
+    /// The name as the app spells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where the app set a cookie, as its Set-Cookie said: what is needed to delete it again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CookieScope {
+    /// The cookie's name.
+    pub name: Arc<str>,
+    /// Its Path attribute, where it had one.
+    pub path: Option<Arc<str>>,
+    /// Its Domain attribute, where it had one.
+    pub domain: Option<Arc<str>>,
+}
+
+/// The value of a cookie that accompanies the id, by its keyed hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Companion {
+    /// The cookie's name.
+    pub name: Arc<str>,
+    /// The value the app set last.
+    pub current: Fingerprint,
+    /// The one before it: requests that were under way still carry it.
+    pub previous: Option<Fingerprint>,
+}
+
+/// What a login taught.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// When the login request was admitted, not when the app answered it: a cut made in between
+    /// must cover it.
+    pub admitted: Timestamp,
+    /// The user, where the recipe yields one.
+    pub user: Option<UserName>,
+    /// His groups, as the app told them.
+    pub groups: Vec<Arc<str>>,
+    /// The roles that the policy in force gave them; none where no mapping knew them.
+    pub roles: Vec<RoleName>,
+    /// When the roles were learned.
+    pub roles_learned: Timestamp,
+}
+
+/// What stays as it is while an id lives, apart from its last activity and its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// What a person would call the session.
+    pub lineage: Lineage,
+    /// Raised by each login that keeps the id.
+    pub generation: u32,
+    /// The app that issued the id.
+    pub app: Arc<str>,
+    /// When the lineage began: at the id's first sight, or at the login.
+    pub started: Timestamp,
+    /// The login, where one was seen; none for an anonymous session.
+    pub login: Option<Login>,
+    /// The device class at the login. Always none until the policy knows classes.
+    pub device: Option<Arc<str>>,
+    /// The policy that was in force when it was recorded.
+    pub policy: PolicyVersion,
+    /// The cookies that accompany the id, at most one of each name.
+    pub companions: Vec<Companion>,
+    /// Where the app set its cookies.
+    pub scopes: Vec<CookieScope>,
+    /// The gateway's own companion token, by its keyed hash. Always none until it is switched on.
+    pub token: Option<Fingerprint>,
+}
+
+impl Session {
+    /// Whether a login was seen.
+    pub fn is_authenticated(&self) -> bool {
+        self.login.is_some()
+    }
+
+    /// Whose limits it has.
+    pub fn holder(&self) -> Holder<'_> {
+        match &self.login {
+            Some(login) => Holder::Authenticated(&login.roles),
+            None => Holder::Anonymous,
+        }
+    }
+
+    /// The roles it holds; none for an anonymous one.
+    pub fn roles(&self) -> &[RoleName] {
+        self.login.as_ref().map_or(&[], |login| &login.roles)
+    }
+
+    /// The user, where a login told one.
+    pub fn user(&self) -> Option<&UserName> {
+        self.login.as_ref()?.user.as_ref()
+    }
+
+    /// The limits that the policy gives it.
+    pub fn limits(&self, policy: &Policy, app: Bounds) -> Limits {
+        policy.resolve(app, self.holder())
+    }
+}
+
+/// Where an id stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Made by a login or a rotation that is not finished: not alive yet.
+    Pending,
+    /// Requests may carry it.
+    Alive,
+    /// Its lineage ended. A tombstone.
+    Ended {
+        /// Why; the first reason stands.
+        reason: EndReason,
+        /// When.
+        at: Timestamp,
+    },
+    /// A rotation replaced it; its lineage goes on. A tombstone.
+    Superseded {
+        /// When.
+        at: Timestamp,
+        /// The id that took over.
+        successor: Sid,
+    },
+}
+
+/// What the store knows of one id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What stays.
+    pub session: Arc<Session>,
+    /// The last active request.
+    pub last_active: Timestamp,
+    /// Where the id stands.
+    pub state: State,
+}
+
+/// What a record means at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Within its limits.
+    Live {
+        /// The limits it is within.
+        limits: Limits,
+        /// How long until the first of them is reached without activity; never zero.
+        left: Duration,
+    },
+    /// A limit or a cut is reached, and nobody has written the end yet.
+    Due(EndReason),
+    /// It ended before.
+    Ended(EndReason),
+    /// Another id took over.
+    Superseded(Sid),
+    /// Not alive yet.
+    Pending,
+}
+
+impl Record {
+    /// What this record means now. `elapsed >= limit` ends a session.
+    ///
+    /// A cut comes before the limits, since somebody gave an order; the absolute timeout before
+    /// the idle one, since no activity could have moved it.
+    pub fn phase(&self, policy: &Policy, app: Bounds, cuts: &Cuts, now: Timestamp) -> Phase {
+        match self.state {
+            State::Pending => return Phase::Pending,
+            State::Ended { reason, .. } => return Phase::Ended(reason),
+            State::Superseded { successor, .. } => return Phase::Superseded(successor),
+            State::Alive => {}
+        }
+        if cuts.cover(&self.session) {
+            return Phase::Due(EndReason::Revoked);
+        }
+        let limits = self.session.limits(policy, app);
+        let absolute_left = limits
+            .absolute
+            .after
+            .saturating_sub(now.since(self.session.started));
+        let idle_left = limits
+            .idle
+            .after
+            .saturating_sub(now.since(self.last_active));
+        if absolute_left.is_zero() {
+            return Phase::Due(EndReason::AbsoluteTimeout);
+        }
+        if idle_left.is_zero() {
+            return Phase::Due(EndReason::IdleTimeout);
+        }
+        Phase::Live {
+            limits,
+            left: idle_left.min(absolute_left),
+        }
+    }
+}

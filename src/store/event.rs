@@ -1,0 +1,68 @@
+//! What is recorded of a session: one event per login, end and refusal of a dead id.
+//!
+//! A login's and an end's event is appended to the outbox by the very write that makes it true,
+//! so that there is exactly one however many gateways saw it happen.
+
+use serde::{Deserialize, Serialize};
+
+/// Names an event: the same event has the same id, however often it is delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(pub String);
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A login was seen to succeed.
+    Login,
+    /// A lineage ended.
+    End,
+    /// A request with a dead id was refused or stripped.
+    Refusal,
+}
+
+/// One limit, as an event tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitInForce {
+    /// Milliseconds.
+    pub after_ms: u64,
+    /// The rule it came from, such as `role buyer`.
+    pub rule: String,
+}
+
+/// One event. Instants and spans are in milliseconds. Never a cookie, never an id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEvent {
+    /// Its id.
+    pub id: EventId,
+    /// What happened.
+    pub event: EventKind,
+    /// When, on the deployment clock.
+    pub at_ms: u64,
+    /// The session.
+    pub lineage: String,
+    /// The app.
+    pub app: String,
+    /// The user, where the login told one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub user: Option<String>,
+    /// The roles held.
+    pub roles: Vec<String>,
+    /// Why it ended, or why the request was refused.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// The address of the client whose request made it happen; none where nobody came back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub client: Option<String>,
+    /// Since the session started.
+    pub age_ms: u64,
+    /// Since its last active request.
+    pub idle_ms: u64,
+    /// The idle timeout in force.
+    pub idle_timeout: LimitInForce,
+    /// The absolute timeout in force.
+    pub absolute_timeout: LimitInForce,
+    /// The version of the policy that judged.
+    pub policy: String,
+}
