@@ -9,7 +9,16 @@
 //! `domain` is the heart: it cannot do I/O, read a clock, wait, log or fail.
 //! One request's way is written down in `proxy::handle`.
 
+pub mod admin;
+pub mod audit;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod domain;
+pub mod entropy;
+pub mod gateway;
+pub mod proxy;
 pub mod store;
+pub mod sweeper;
+pub mod telemetry;
