@@ -44,6 +44,27 @@ pub struct Config {
     pub waits: Waits,
 }
 
+/// Tombstones live at least this long: app servers keep idle sessions for hours.
+const TOMBSTONE_LIFE_MIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Config {
+    /// The app of this name.
+    pub fn app(&self, name: &str) -> Option<&Arc<App>> {
+        self.apps.iter().find(|app| *app.name == *name)
+    }
+
+    /// How long a record is of interest: while its session may live, and then as a tombstone for
+    /// as long as the app could still honour the id.
+    pub fn retention(&self, authenticated: bool) -> Duration {
+        if authenticated {
+            let life = self.policy.absolute_max();
+            life + life.max(TOMBSTONE_LIFE_MIN)
+        } else {
+            self.policy.anonymous_absolute
+        }
+    }
+}
+
 /// One address that clients connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {

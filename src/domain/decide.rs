@@ -134,6 +134,17 @@ pub fn decide(rules: Rules<'_>, facts: RequestFacts, found: &[Found]) -> Decisio
     }
 }
 
+/// Decides a request whose session turned out to be gone when the decision was to be written.
+pub fn decide_stale(facts: RequestFacts, stale: Stale) -> Decision {
+    Decision { verdict: on_stale(facts, stale), live: None, write: Write::Nothing }
+}
+
+/// Decides a request that needs no session while the store does not answer: nothing is known of
+/// its ids, so none may pass.
+pub fn decide_unknown(facts: RequestFacts) -> Decision {
+    decide_stale(facts, Stale::Unknown)
+}
+
 fn forward(facts: RequestFacts, live: Live) -> Decision {
     let write = match facts.activity {
         Activity::Active => Write::Touch(live.sid),

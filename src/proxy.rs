@@ -1,0 +1,93 @@
+//! The proxy: one request's way from a client to an app and back. Read `handle` first.
+
+mod bind;
+mod body;
+mod carriers;
+mod cookies;
+mod error;
+mod exchange;
+mod handle;
+mod head;
+mod learn;
+mod listener;
+mod look_up;
+mod names;
+mod page;
+mod path;
+mod pass_on;
+mod quota;
+mod recipe;
+mod respond;
+mod route;
+mod set_cookie;
+mod snapshot;
+mod stream;
+mod succession;
+mod upstream;
+mod watch;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::entropy::Entropy;
+use crate::store::Store;
+use crate::telemetry::Telemetry;
+
+use quota::AnonymousQuota;
+use snapshot::Snapshot;
+use stream::StreamRegistry;
+use upstream::UpstreamPool;
+
+pub use listener::Listening;
+
+/// What all connections share.
+pub struct Proxy {
+    snapshot: ArcSwap<Snapshot>,
+    store: Arc<Store>,
+    clock: Clock,
+    entropy: Entropy,
+    telemetry: Arc<Telemetry>,
+    upstream: UpstreamPool,
+    streams: Arc<StreamRegistry>,
+    anonymous: AnonymousQuota,
+    /// Exchanges and tunnels that run on when their connection's own task does not.
+    tasks: TaskTracker,
+}
+
+impl Proxy {
+    /// A proxy for this configuration.
+    pub fn new(
+        config: Arc<Config>,
+        store: Arc<Store>,
+        clock: Clock,
+        entropy: Entropy,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        let anonymous =
+            AnonymousQuota::new(config.anonymous, config.policy.anonymous_absolute);
+        let upstream = UpstreamPool::new(&config.waits);
+        let snapshot = Snapshot::new(config, &telemetry.metrics);
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            store,
+            clock,
+            entropy,
+            telemetry,
+            upstream,
+            streams: Arc::default(),
+            anonymous,
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Puts a new configuration in force, from the next request on. Listeners, the store and the
+    /// waits stay as they were started.
+    pub fn reload(&self, config: Arc<Config>) {
+        self.anonymous.set(config.anonymous, config.policy.anonymous_absolute);
+        self.snapshot.store(Arc::new(Snapshot::new(config, &self.telemetry.metrics)));
+    }
+}

@@ -1,0 +1,154 @@
+//! Everything that can keep a request from its answer, and the one table that turns it into HTTP.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::store::StoreError;
+
+use super::carriers::CarrierProblem;
+use super::head::HeadProblem;
+use super::path::PathProblem;
+
+/// Why a request is answered with an error. Nothing here depends on a session's state: refusals
+/// are no errors.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProxyError {
+    #[error("{0}")]
+    Head(#[from] HeadProblem),
+    #[error("{0}")]
+    Path(#[from] PathProblem),
+    #[error("{0}")]
+    Carrier(#[from] CarrierProblem),
+    #[error("no app answers to this host and path")]
+    NoApp,
+    #[error("a login's body is longer than {limit} bytes")]
+    LoginTooLarge { limit: usize },
+    #[error("a login's body is encoded, so it cannot be read")]
+    LoginEncoded,
+    #[error("the client's body broke off")]
+    BodyBroken,
+    #[error("a login's answer is too long to be read")]
+    LoginAnswerTooLarge,
+    #[error("the app broke off within a login's answer")]
+    AnswerBroken,
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("the store is full")]
+    StoreFull,
+    #[error("{0}")]
+    Upstream(UpstreamFailure),
+    #[error("a task of the gateway ended before its answer")]
+    Internal,
+}
+
+/// How an upstream failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpstreamFailure {
+    #[error("the app refuses connections: {0}")]
+    Refused(hyper_util::client::legacy::Error),
+    #[error("the app broke off before its answer: {0}")]
+    Broken(hyper_util::client::legacy::Error),
+    #[error("the app did not answer within {}", humantime::format_duration(*.0))]
+    Late(Duration),
+    #[error("the app's address cannot be written as a URI")]
+    Address,
+}
+
+impl UpstreamFailure {
+    /// Every kind, as metrics spell it.
+    pub(crate) const KINDS: [&'static str; 4] = ["refused", "broken", "late", "address"];
+
+    pub(super) fn of(error: hyper_util::client::legacy::Error) -> Self {
+        if error.is_connect() { Self::Refused(error) } else { Self::Broken(error) }
+    }
+
+    /// Which of `KINDS` this is.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Broken(_) => "broken",
+            Self::Late(_) => "late",
+            Self::Address => "address",
+        }
+    }
+}
+
+/// What a client is told of an error: nothing of the inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) sentence: &'static str,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl ProxyError {
+    /// The table: status, machine-readable code, sentence.
+    pub(crate) fn told(&self) -> Told {
+        let (status, code, sentence) = match self {
+            Self::Head(problem) => (problem.status(), problem.code(), problem.sentence()),
+            Self::Path(problem) => (StatusCode::BAD_REQUEST, problem.code(), problem.sentence()),
+            Self::Carrier(problem) => (StatusCode::BAD_REQUEST, problem.code(), problem.sentence()),
+            Self::NoApp => (
+                StatusCode::NOT_FOUND,
+                "no_app",
+                "No application answers to this host and path.",
+            ),
+            Self::LoginTooLarge { .. } => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "login_too_large",
+                "The sign-in request is larger than any sign-in form.",
+            ),
+            Self::LoginEncoded => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "login_encoded",
+                "The sign-in request must be sent without a content encoding.",
+            ),
+            Self::BodyBroken => (
+                StatusCode::BAD_REQUEST,
+                "body_broken",
+                "The body of the request broke off.",
+            ),
+            Self::LoginAnswerTooLarge | Self::AnswerBroken => (
+                StatusCode::BAD_GATEWAY,
+                "login_answer_unreadable",
+                "The application's answer to the sign-in could not be read.",
+            ),
+            Self::Store(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_unavailable",
+                "Sessions cannot be checked right now. You are still signed in; try again shortly.",
+            ),
+            Self::StoreFull => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_full",
+                "No more sessions can be started right now; try again later.",
+            ),
+            Self::Upstream(UpstreamFailure::Late(_)) => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "app_late",
+                "The application did not answer in time.",
+            ),
+            Self::Upstream(_) => (
+                StatusCode::BAD_GATEWAY,
+                "app_unreachable",
+                "The application cannot be reached right now.",
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "The gateway failed; the failure was counted.",
+            ),
+        };
+        Told { status, code, sentence, retry_after: self.retry_after() }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Store(_) => Some(Duration::from_secs(2)),
+            Self::StoreFull => Some(Duration::from_secs(30)),
+            _ => None,
+        }
+    }
+}

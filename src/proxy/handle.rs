@@ -1,0 +1,89 @@
+//! One request's way, in the order in which it happens.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::domain::access::Access;
+use crate::domain::decide::{Verdict, decide_unknown};
+
+use super::Proxy;
+use super::body::Body;
+use super::error::ProxyError;
+use super::exchange::{Exchange, Peer};
+use super::pass_on::{Admitted, pass_on};
+use super::respond::{self, Refusal};
+use super::{carriers, head, path, route};
+
+/// Answers one request, whatever happens, and records what became of it.
+pub(crate) async fn handle(
+    proxy: Arc<Proxy>,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let mut exchange = Exchange::begin(&proxy, peer, &request);
+    match judge(&proxy, &mut exchange, request).await {
+        Ok(Judged::Admitted(admitted)) if admitted.routed.changes_session() => {
+            // The app will have logged somebody in or out, whether or not the client waits for
+            // the answer: the exchange runs on if the connection does not.
+            let kind = exchange.kind;
+            let task = proxy.tasks.spawn(go_on(Arc::clone(&proxy), exchange, admitted));
+            task.await.unwrap_or_else(|_| respond::fail(&ProxyError::Internal, kind))
+        }
+        Ok(Judged::Admitted(admitted)) => go_on(proxy, exchange, admitted).await,
+        Ok(Judged::Refused(refusal)) => exchange.finish(&proxy, refusal),
+        Err(error) => exchange.fail(&proxy, &error),
+    }
+}
+
+async fn go_on(
+    proxy: Arc<Proxy>,
+    mut exchange: Exchange,
+    admitted: Box<Admitted>,
+) -> Response<Body> {
+    match pass_on(&proxy, &mut exchange, *admitted).await {
+        Ok(answer) => exchange.finish(&proxy, answer),
+        Err(error) => exchange.fail(&proxy, &error),
+    }
+}
+
+/// What became of a request before any app saw it.
+enum Judged {
+    Admitted(Box<Admitted>),
+    Refused(Response<Body>),
+}
+
+async fn judge(
+    proxy: &Arc<Proxy>,
+    exchange: &mut Exchange,
+    request: Request<Incoming>,
+) -> Result<Judged, ProxyError> {
+    let (parts, body) = request.into_parts();
+    head::check(&parts)?;
+    let normal = path::normalise(parts.uri.path())?;
+    let app = route::app_for(&exchange.snapshot.apps, &head::host(&parts), normal.as_str());
+    let app = Arc::clone(app.ok_or(ProxyError::NoApp)?);
+    let routed = route::route(&app.app, &parts, &normal);
+    let facts = routed.facts(&parts.method, exchange.kind);
+    exchange.routed(&app, &routed);
+    let presented = carriers::presented(&parts, &app.app.shape)?;
+
+    let decision = match proxy.decide(exchange, &app, facts, &presented).await {
+        Ok(decision) => decision,
+        // What needs no session is served without ids; nothing else may pass.
+        Err(error) if facts.access == Access::Public => {
+            exchange.store_failed(&error);
+            decide_unknown(facts)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    exchange.decided(proxy, &app, &decision);
+
+    if let Verdict::Refuse(stale) = decision.verdict {
+        let expired = exchange.expired(&app, stale);
+        let refusal = Refusal { app: &app.app, facts, stale, expired };
+        return Ok(Judged::Refused(respond::refuse(refusal)));
+    }
+    Ok(Judged::Admitted(Box::new(Admitted { app, routed, decision, presented, parts, body })))
+}

@@ -1,0 +1,177 @@
+//! Accepting connections: bounded, with a deadline on each step, and drained at the end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Listener;
+use crate::telemetry::metrics::ListenerMetrics;
+
+use super::Proxy;
+use super::exchange::Peer;
+use super::handle::handle;
+use super::tls::{self, TlsError, TlsKeys};
+
+/// Connections of one listener. Beyond it, clients wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 65_536;
+
+/// Bytes of a request head, all its headers together.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes that one connection buffers.
+const BUFFER_BYTES_MAX: usize = 128 * 1024;
+
+/// How long accepting pauses when the process is out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound address, ready to serve.
+pub struct Listening {
+    socket: TcpListener,
+    address: SocketAddr,
+    config: Listener,
+    keys: Option<TlsKeys>,
+}
+
+/// Why a listener did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The address cannot be bound.
+    #[error("cannot listen on {0}: {1}")]
+    Bind(SocketAddr, io::Error),
+    /// The certificate or its key cannot be used.
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+}
+
+impl Listening {
+    /// Binds the address and reads the certificate.
+    ///
+    /// # Errors
+    /// When either cannot be done.
+    pub async fn bind(config: &Listener) -> Result<Self, ListenError> {
+        let keys = config.tls.as_ref().map(TlsKeys::load).transpose()?;
+        let failed = |error| ListenError::Bind(config.address, error);
+        let socket = TcpListener::bind(config.address).await.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Self { socket, address, config: config.clone(), keys })
+    }
+
+    /// The address, with the port that was given.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A handle through which the certificate is read anew.
+    pub fn keys(&self) -> Option<TlsKeys> {
+        self.keys.clone()
+    }
+
+    /// Serves until `drain`; then accepts nothing, and lets each connection finish the request
+    /// it is in.
+    pub async fn serve(self, proxy: Arc<Proxy>, drain: CancellationToken) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let lane = Arc::new(Lane {
+            trusted: self.config.trusted.into(),
+            keys: self.keys,
+            metrics: proxy.telemetry.metrics.for_listener(self.address),
+            drain: drain.clone(),
+        });
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = drain.cancelled() => return,
+            };
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let place = tokio::select! {
+                place = Arc::clone(&places).acquire_owned() => place,
+                () = drain.cancelled() => return,
+            };
+            let connection = lane.clone().connection(Arc::clone(&proxy), stream, address);
+            proxy.tasks.spawn(async move {
+                connection.await;
+                drop(place);
+            });
+        }
+    }
+}
+
+/// What the connections of one listener share.
+struct Lane {
+    trusted: Arc<[ipnet::IpNet]>,
+    keys: Option<TlsKeys>,
+    metrics: ListenerMetrics,
+    drain: CancellationToken,
+}
+
+impl Lane {
+    async fn connection(self: Arc<Self>, proxy: Arc<Proxy>, stream: TcpStream, address: SocketAddr) {
+        let _open = self.metrics.connected();
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "the connection was gone at once");
+            return;
+        }
+        let peer = Peer {
+            address: address.ip(),
+            secure: self.keys.is_some(),
+            trusted: Arc::clone(&self.trusted),
+        };
+        match &self.keys {
+            None => self.exchange(proxy, peer, stream).await,
+            Some(keys) => {
+                let wait = proxy.snapshot.load().config.waits.handshake;
+                match tls::accept(keys, stream, wait).await {
+                    Ok(stream) => self.exchange(proxy, peer, stream).await,
+                    Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+                }
+            }
+        }
+    }
+
+    async fn exchange<S>(&self, proxy: Arc<Proxy>, peer: Peer, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let wait = proxy.snapshot.load().config.waits.head;
+        // The handler's future lives in the connection between requests too, so it is boxed: an
+        // idle connection then holds a pointer, not the largest state a request can be in.
+        let service = service_fn(move |request| {
+            let answer = Box::pin(handle(Arc::clone(&proxy), peer.clone(), request));
+            async { Ok::<_, std::convert::Infallible>(answer.await) }
+        });
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(wait)
+            .max_header_size(HEAD_BYTES_MAX)
+            .max_buf_size(BUFFER_BYTES_MAX)
+            .half_close(false);
+        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = self.drain.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! From the ids of a request to a decision that is written: look up, decide, write.
+
+use std::sync::Arc;
+
+use crate::config::app::App;
+use crate::domain::access::RequestFacts;
+use crate::domain::cuts::Cuts;
+use crate::domain::decide::{Company, Decision, Found, Rules, Stale, Write, decide, decide_stale};
+use crate::domain::identity::Sid;
+use crate::domain::session::{EndReason, Record};
+use crate::store::StoreError;
+use crate::store::event::build::{EventFacts, end_event};
+use crate::store::op::{End, Ended, Touched};
+
+use super::Proxy;
+use super::bind;
+use super::carriers::Presented;
+use super::exchange::Exchange;
+use super::snapshot::AppRuntime;
+
+/// How often a decision is made anew because somebody's touch came between look-up and end.
+const ROUNDS_MAX: usize = 3;
+
+impl Proxy {
+    /// Looks up every id that a request presents, decides, and writes what the decision needs
+    /// before the request may go on.
+    ///
+    /// # Errors
+    /// When the store does not answer. Nothing is then known of the ids.
+    pub(super) async fn decide(
+        &self,
+        exchange: &mut Exchange,
+        app: &AppRuntime,
+        facts: RequestFacts,
+        presented: &Presented,
+    ) -> Result<Decision, StoreError> {
+        let mut round = 1;
+        loop {
+            let (found, cuts) = self.look_up(exchange, app, presented).await?;
+            let rules = Rules {
+                policy: &exchange.snapshot.config.policy,
+                app: app.app.bounds,
+                cuts: &cuts,
+                now: exchange.now,
+            };
+            let decision = decide(rules, facts, &found);
+            exchange.found(&found);
+            let written = self.write(exchange, app, facts, &found, decision).await?;
+            match written {
+                Written::Decided(decision) => return Ok(decision),
+                Written::Overtaken if round == ROUNDS_MAX => {
+                    return Ok(decide_stale(facts, Stale::Unknown));
+                }
+                Written::Overtaken => round += 1,
+            }
+        }
+    }
+
+    /// The records of all ids, in one round trip; none where there is no id.
+    async fn look_up(
+        &self,
+        exchange: &Exchange,
+        app: &AppRuntime,
+        presented: &Presented,
+    ) -> Result<(Vec<Found>, Arc<Cuts>), StoreError> {
+        if presented.ids.is_empty() {
+            return Ok((Vec::new(), Arc::default()));
+        }
+        let keys = &exchange.snapshot.config.keys;
+        let App { namespace, slot, shape, .. } = &*app.app;
+        let ids = presented.ids.iter();
+        let sids: Vec<Sid> =
+            ids.flat_map(|id| keys.sids(namespace, slot, id.as_bytes())).collect();
+        let looked_up = self.store.look_up(&sids).await?;
+        // An id may have been recorded under any of the keys; each record counts once.
+        let per_id = sids.chunks(keys.len()).zip(looked_up.records.chunks(keys.len()));
+        let found = per_id.map(|(sids, records)| {
+            let known = sids.iter().zip(records).find_map(|(sid, record)| Some((sid, record.as_ref()?)));
+            match known {
+                None => Found { sid: sids[0], record: None, company: Company::Whole },
+                Some((sid, record)) => Found {
+                    sid: *sid,
+                    record: Some(record.clone()),
+                    company: bind::company(presented, shape, &record.session, keys, namespace),
+                },
+            }
+        });
+        Ok((found.collect(), looked_up.cuts))
+    }
+
+    async fn write(
+        &self,
+        exchange: &Exchange,
+        app: &AppRuntime,
+        facts: RequestFacts,
+        found: &[Found],
+        decision: Decision,
+    ) -> Result<Written, StoreError> {
+        match &decision.write {
+            Write::Nothing => Ok(Written::Decided(decision)),
+            Write::Touch(sid) => Ok(match self.store.touch(*sid, exchange.now).await? {
+                Touched::Alive => Written::Decided(decision),
+                Touched::Ended(reason) => {
+                    Written::Decided(decide_stale(facts, Stale::Ended(reason)))
+                }
+                Touched::Superseded(_) => Written::Decided(decide_stale(facts, Stale::Superseded)),
+                Touched::Unknown => Written::Decided(decide_stale(facts, Stale::Unknown)),
+            }),
+            Write::End(due) => {
+                for (sid, reason) in due {
+                    let record = found.iter().find(|found| found.sid == *sid);
+                    if let Some(record) = record.and_then(|found| found.record.as_ref())
+                        && !self.end_due(exchange, app, *sid, record, *reason).await?
+                    {
+                        return Ok(Written::Overtaken);
+                    }
+                }
+                Ok(Written::Decided(decision))
+            }
+        }
+    }
+
+    /// Ends a session whose limit or cut was reached; false where a touch came in between.
+    async fn end_due(
+        &self,
+        exchange: &Exchange,
+        app: &AppRuntime,
+        sid: Sid,
+        record: &Record,
+        reason: EndReason,
+    ) -> Result<bool, StoreError> {
+        let config = &exchange.snapshot.config;
+        let session = &record.session;
+        let limits = session.limits(&config.policy, app.app.bounds);
+        let facts = EventFacts {
+            session,
+            last_active: record.last_active,
+            limits: &limits,
+            policy: config.policy.version,
+            at: exchange.now,
+            client: Some(exchange.client),
+        };
+        let authenticated = session.is_authenticated();
+        let end = End {
+            reason,
+            at: exchange.now,
+            if_last_active: (reason == EndReason::IdleTimeout).then_some(record.last_active),
+            event: authenticated.then(|| Box::new(end_event(facts, reason))),
+            forget_at: exchange.now.plus(config.retention(authenticated)),
+        };
+        match self.store.end(sid, end).await? {
+            Ended::Now => {
+                self.ended(app, session, reason, exchange.now);
+                Ok(true)
+            }
+            Ended::Touched(_) => Ok(false),
+            Ended::Before(_) | Ended::Superseded(_) | Ended::Unknown => Ok(true),
+        }
+    }
+}
+
+enum Written {
+    /// The decision stands, or another took its place, and everything it needs is written.
+    Decided(Decision),
+    /// A touch came since the look-up.
+    Overtaken,
+}

@@ -1,0 +1,276 @@
+//! Login recipes: what a request that tries to log in tells, and whether its answer says success.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header, response};
+use serde_json::Value;
+
+use crate::config::app::{Extractor, LoginRecipe, LogoutRecipe, Success};
+use crate::domain::session::UserName;
+
+use super::set_cookie::SetCookies;
+
+/// Bytes of a login's request that are held to be read.
+pub(crate) const LOGIN_BODY_MAX: usize = 64 * 1024;
+
+/// Bytes of a login's answer that are held to be read. A longer one is passed on unread.
+pub(crate) const LOGIN_ANSWER_MAX: usize = 256 * 1024;
+
+/// Groups that are taken from one login.
+const GROUPS_MAX: usize = 64;
+
+/// Bytes of one group's name.
+const GROUP_BYTES_MAX: usize = 128;
+
+/// What an extractor found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Extracted {
+    /// Nothing: it is not there.
+    #[default]
+    Absent,
+    /// One text, or the texts of a list.
+    Values(Vec<String>),
+    /// Twice, oversized, or not a text: whoever wrote it is not believed.
+    Malformed,
+}
+
+/// A request that tries to log in.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempt {
+    /// The recipe's place in the app's list.
+    pub(crate) recipe: usize,
+    user: Extracted,
+    groups: Extracted,
+}
+
+/// What a successful login told of its user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) user: Option<UserName>,
+    pub(crate) groups: Vec<String>,
+    /// Something was there that could not be believed: the strictest role, and an event.
+    pub(crate) malformed: bool,
+}
+
+/// Whether any of these recipes must read the request's body.
+pub(crate) fn reads_request(recipes: &[&LoginRecipe]) -> bool {
+    recipes.iter().any(|recipe| {
+        let in_body = |extractor: &Option<Extractor>| {
+            matches!(extractor, Some(Extractor::Form(_) | Extractor::Json(_)))
+        };
+        !recipe.json.is_empty() || in_body(&recipe.user) || in_body(&recipe.groups)
+    })
+}
+
+/// Whether this recipe must read the answer's body.
+pub(crate) fn reads_answer(recipe: &LoginRecipe, issued: &[Extractor]) -> bool {
+    let in_body = |extractor: &Extractor| matches!(extractor, Extractor::AnswerJson(_));
+    !recipe.success.json.is_empty()
+        || recipe.user.iter().chain(&recipe.groups).chain(issued).any(in_body)
+}
+
+/// The recipe that a request is trying, of those whose path and method match it.
+pub(crate) fn attempt(
+    recipes: &[LoginRecipe],
+    candidates: &[usize],
+    parts: &Parts,
+    body: &Bytes,
+) -> Option<Attempt> {
+    let json: Option<Value> = serde_json::from_slice(body).ok();
+    let index = candidates.iter().copied().find(|index| {
+        let fields = &recipes[*index].json;
+        fields.is_empty() || json.as_ref().is_some_and(|json| holds(json, fields))
+    })?;
+    let recipe = &recipes[index];
+    let from = |extractor: &Option<Extractor>| match extractor {
+        Some(extractor) => from_request(extractor, parts, body, json.as_ref()),
+        None => Extracted::Absent,
+    };
+    Some(Attempt { recipe: index, user: from(&recipe.user), groups: from(&recipe.groups) })
+}
+
+fn holds(json: &Value, fields: &[(String, Option<Value>)]) -> bool {
+    fields.iter().all(|(pointer, wanted)| {
+        json.pointer(pointer)
+            .is_some_and(|found| wanted.as_ref().is_none_or(|wanted| found == wanted))
+    })
+}
+
+fn from_request(
+    extractor: &Extractor,
+    parts: &Parts,
+    body: &Bytes,
+    json: Option<&Value>,
+) -> Extracted {
+    match extractor {
+        Extractor::Form(name) => only(form_urlencoded::parse(body), name),
+        Extractor::Query(name) => {
+            let query = parts.uri.query().unwrap_or_default();
+            only(form_urlencoded::parse(query.as_bytes()), name)
+        }
+        Extractor::Json(pointer) => from_json(json, pointer),
+        Extractor::Header(name) => from_headers(&parts.headers, name),
+        Extractor::AnswerHeader(_) | Extractor::AnswerJson(_) | Extractor::AnswerCookie { .. } => {
+            Extracted::Absent
+        }
+    }
+}
+
+/// The one field of that name. Twice is malformed: the app and the gateway might each believe
+/// another of them.
+fn only(fields: form_urlencoded::Parse<'_>, name: &str) -> Extracted {
+    let mut found = fields.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    match (found.next(), found.next()) {
+        (None, _) => Extracted::Absent,
+        (Some(value), None) => Extracted::Values(vec![value]),
+        (Some(_), Some(_)) => Extracted::Malformed,
+    }
+}
+
+fn from_json(json: Option<&Value>, pointer: &str) -> Extracted {
+    match json.and_then(|json| json.pointer(pointer)) {
+        None | Some(Value::Null) => Extracted::Absent,
+        Some(Value::String(text)) => Extracted::Values(vec![text.clone()]),
+        Some(Value::Number(number)) => Extracted::Values(vec![number.to_string()]),
+        Some(Value::Array(items)) => items
+            .iter()
+            .map(|item| item.as_str().map(ToOwned::to_owned))
+            .collect::<Option<Vec<_>>>()
+            .map_or(Extracted::Malformed, Extracted::Values),
+        Some(Value::Bool(_) | Value::Object(_)) => Extracted::Malformed,
+    }
+}
+
+fn from_headers(headers: &HeaderMap, name: &HeaderName) -> Extracted {
+    let mut found = headers.get_all(name).iter();
+    match (found.next(), found.next()) {
+        (None, _) => Extracted::Absent,
+        (Some(_), Some(_)) => Extracted::Malformed,
+        (Some(value), None) => match value.to_str() {
+            Ok(text) => Extracted::Values(vec![text.to_owned()]),
+            Err(_) => Extracted::Malformed,
+        },
+    }
+}
+
+/// The part of an answer that recipes read.
+pub(crate) struct AnswerView<'a> {
+    pub(crate) parts: &'a response::Parts,
+    pub(crate) cookies: &'a SetCookies,
+    /// The JSON body, where it was held and is JSON.
+    pub(crate) json: Option<&'a Value>,
+}
+
+impl AnswerView<'_> {
+    /// What an extractor finds in this answer; nothing where it looks into requests.
+    pub(crate) fn find(&self, extractor: &Extractor) -> Extracted {
+        match extractor {
+            Extractor::AnswerHeader(name) => from_headers(&self.parts.headers, name),
+            Extractor::AnswerJson(pointer) => from_json(self.json, pointer),
+            Extractor::AnswerCookie { name, part } => self.cookie_part(name, *part),
+            Extractor::Form(_) | Extractor::Query(_) | Extractor::Json(_) | Extractor::Header(_) => {
+                Extracted::Absent
+            }
+        }
+    }
+
+    fn cookie_part(&self, name: &str, part: Option<(char, usize)>) -> Extracted {
+        let Some(value) = self.cookies.value_of(name) else {
+            return Extracted::Absent;
+        };
+        let Ok(text) = std::str::from_utf8(value) else {
+            return Extracted::Malformed;
+        };
+        let text = match part {
+            None => Some(text),
+            Some((separator, index)) => text.split(separator).nth(index),
+        };
+        text.map_or(Extracted::Malformed, |text| Extracted::Values(vec![text.to_owned()]))
+    }
+
+    /// Whether the answer says that a login succeeded; whether it issued a new id, the caller
+    /// knows.
+    pub(crate) fn tells_success(&self, success: &Success, new_id: bool) -> bool {
+        let location = || location_path(&self.parts.headers);
+        success.status.contains(&self.parts.status)
+            && (!success.new_session || new_id)
+            && success
+                .location
+                .as_ref()
+                .is_none_or(|wanted| location().is_some_and(|path| wanted.matches(&path)))
+            && success
+                .location_not
+                .as_ref()
+                .is_none_or(|unwanted| location().is_none_or(|path| !unwanted.matches(&path)))
+            && success.cookie.as_ref().is_none_or(|name| self.cookies.value_of(name).is_some())
+            && success.header.as_ref().is_none_or(|(name, value)| self.has_header(name, value))
+            && (success.json.is_empty()
+                || self.json.is_some_and(|json| holds(json, &success.json)))
+    }
+
+    /// Whether the answer says that a logout succeeded.
+    pub(crate) fn tells_logout(&self, recipe: &LogoutRecipe) -> bool {
+        if recipe.status.is_empty() {
+            self.parts.status < StatusCode::BAD_REQUEST
+        } else {
+            recipe.status.contains(&self.parts.status)
+        }
+    }
+
+    fn has_header(&self, name: &HeaderName, value: &Option<String>) -> bool {
+        self.parts.headers.get_all(name).iter().any(|found| {
+            value.as_ref().is_none_or(|value| found.as_bytes() == value.as_bytes())
+        })
+    }
+}
+
+/// The path, with the query, that `Location` leads to, whatever its form; without path
+/// parameters, in which an app may write its id.
+fn location_path(headers: &HeaderMap) -> Option<String> {
+    let location = headers.get(header::LOCATION)?.to_str().ok()?;
+    let target = match location.parse::<Uri>() {
+        Ok(uri) => uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(),
+        Err(_) => location.to_owned(),
+    };
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target.as_str(), None),
+    };
+    let path = path.split(';').next().unwrap_or(path);
+    Some(match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    })
+}
+
+impl Attempt {
+    /// What a login that succeeded tells: what the request said, or else what the answer says.
+    pub(crate) fn told(&self, recipe: &LoginRecipe, answer: &AnswerView<'_>) -> Told {
+        let of = |requested: &Extracted, extractor: &Option<Extractor>| match (requested, extractor) {
+            (Extracted::Absent, Some(extractor)) => answer.find(extractor),
+            (found, _) => found.clone(),
+        };
+        let user = of(&self.user, &recipe.user);
+        let groups = of(&self.groups, &recipe.groups);
+        let wanted_user = recipe.user.is_some();
+        let name = match &user {
+            Extracted::Values(values) if values.len() == 1 => UserName::new(&values[0]),
+            Extracted::Values(_) | Extracted::Absent | Extracted::Malformed => None,
+        };
+        let groups_told = match &groups {
+            Extracted::Values(values) => bounded_groups(values),
+            Extracted::Absent => Some(Vec::new()),
+            Extracted::Malformed => None,
+        };
+        let malformed = (wanted_user && name.is_none()) || groups_told.is_none();
+        if malformed {
+            return Told { user: name, groups: Vec::new(), malformed };
+        }
+        Told { user: name, groups: groups_told.unwrap_or_default(), malformed }
+    }
+}
+
+fn bounded_groups(values: &[String]) -> Option<Vec<String>> {
+    let fits = values.len() <= GROUPS_MAX && values.iter().all(|v| v.len() <= GROUP_BYTES_MAX);
+    fits.then(|| values.to_vec())
+}

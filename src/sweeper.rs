@@ -1,0 +1,135 @@
+//! Ends the sessions whose users never come back.
+//!
+//! Every authenticated session is due at the earliest instant at which it could end. The sweeper
+//! claims those that are due for a while, looks at each as a request would, and ends it or looks
+//! again later. A gateway that dies in between loses only its claim.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::cuts::Cuts;
+use crate::domain::identity::Sid;
+use crate::domain::limits::Bounds;
+use crate::domain::session::{EndReason, Phase, Record};
+use crate::domain::time::Timestamp;
+use crate::store::event::build::{EventFacts, end_event};
+use crate::store::op::{End, Ended};
+use crate::store::{Store, StoreError};
+use crate::telemetry::Telemetry;
+
+/// How often it looks. An end nobody comes back for is noticed within 5 s.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How long one sweeper has what it claimed to itself.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// Ids that are claimed at once.
+const BATCH_MAX: usize = 256;
+
+/// What the sweeper works with.
+pub struct Sweeper {
+    /// Where the sessions are.
+    pub store: Arc<Store>,
+    /// The deployment clock.
+    pub clock: Clock,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Where ends are counted.
+    pub telemetry: Arc<Telemetry>,
+    /// Wakes it before its time.
+    pub nudge: Arc<Notify>,
+}
+
+impl Sweeper {
+    /// Sweeps until told to stop.
+    pub async fn run(self, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = self.nudge.notified() => {}
+                () = shutdown.cancelled() => return,
+            }
+            if let Err(error) = self.sweep().await {
+                tracing::debug!(%error, "the sweep was cut short; it goes on in a second");
+            }
+        }
+    }
+
+    /// Looks at everything that is due.
+    ///
+    /// # Errors
+    /// When the store does not answer. What was claimed comes back when its lease is over.
+    pub async fn sweep(&self) -> Result<(), StoreError> {
+        loop {
+            let now = self.clock.now();
+            let due = self.store.claim_due(now, LEASE, BATCH_MAX).await?;
+            let found = self.store.look_up(&due).await?;
+            for (sid, record) in due.iter().zip(&found.records) {
+                if let Some(record) = record {
+                    self.look_at(*sid, record, &found.cuts, now).await?;
+                }
+            }
+            if due.len() < BATCH_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn look_at(
+        &self,
+        sid: Sid,
+        record: &Record,
+        cuts: &Cuts,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let config = Arc::clone(&self.config.borrow());
+        match record.phase(&config.policy, bounds(&config, record), cuts, now) {
+            Phase::Live { left, .. } => self.store.rearm(sid, now.plus(left)).await,
+            Phase::Due(reason) => self.end(&config, sid, record, reason, now).await,
+            Phase::Ended(_) | Phase::Superseded(_) | Phase::Pending => Ok(()),
+        }
+    }
+
+    async fn end(
+        &self,
+        config: &Config,
+        sid: Sid,
+        record: &Record,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let session = &record.session;
+        let limits = session.limits(&config.policy, bounds(config, record));
+        let facts = EventFacts {
+            session,
+            last_active: record.last_active,
+            limits: &limits,
+            policy: config.policy.version,
+            at: now,
+            client: None,
+        };
+        let end = End {
+            reason,
+            at: now,
+            if_last_active: (reason == EndReason::IdleTimeout).then_some(record.last_active),
+            event: Some(Box::new(end_event(facts, reason))),
+            forget_at: now.plus(config.retention(true)),
+        };
+        if self.store.end(sid, end).await? == Ended::Now
+            && let Some(app) = config.app(&session.app)
+        {
+            self.telemetry.metrics.for_app(app, &config.policy).ended(session, reason, now);
+        }
+        Ok(())
+    }
+}
+
+/// The limits of the session's app; none where the app has left the configuration.
+fn bounds(config: &Config, record: &Record) -> Bounds {
+    config.app(&record.session.app).map_or(Bounds::default(), |app| app.bounds)
+}
