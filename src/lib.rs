@@ -13,3 +13,4 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod store;
+pub mod telemetry;
