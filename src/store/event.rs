@@ -3,6 +3,8 @@
 //! A login's and an end's event is appended to the outbox by the very write that makes it true,
 //! so that there is exactly one however many gateways saw it happen.
 
+pub mod build;
+
 use serde::{Deserialize, Serialize};
 
 /// Names an event: the same event has the same id, however often it is delivered.

@@ -1,0 +1,122 @@
+//! Writing events: from a session at one instant to what is recorded of it.
+
+use std::net::IpAddr;
+
+use crate::domain::decide::Stale;
+use crate::domain::limits::{Limit, Limits, Rule};
+use crate::domain::policy::PolicyVersion;
+use crate::domain::session::{EndReason, Session};
+use crate::domain::time::Timestamp;
+
+use super::{EventId, EventKind, LimitInForce, SessionEvent};
+
+/// What an event tells of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct EventFacts<'a> {
+    /// The session. A login's event is told of the session that the login began.
+    pub session: &'a Session,
+    /// Its last active request.
+    pub last_active: Timestamp,
+    /// The limits in force.
+    pub limits: &'a Limits,
+    /// The policy that judged.
+    pub policy: PolicyVersion,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Whose request made it happen; none where nobody came back.
+    pub client: Option<IpAddr>,
+}
+
+/// A login was seen to succeed.
+pub fn login_event(facts: EventFacts<'_>) -> SessionEvent {
+    event(
+        facts,
+        of_generation(facts.session, "login"),
+        EventKind::Login,
+        None,
+    )
+}
+
+/// A lineage ends. Whoever sees it first, the event has the same id.
+pub fn end_event(facts: EventFacts<'_>, reason: EndReason) -> SessionEvent {
+    let id = of_generation(facts.session, "end");
+    event(facts, id, EventKind::End, Some(reason.as_str()))
+}
+
+/// A request with a dead id was refused or stripped. `nonce` is random: a session may be refused
+/// twice in a millisecond.
+pub fn refusal_event(facts: EventFacts<'_>, stale: Stale, nonce: u32) -> SessionEvent {
+    let at = facts.at.as_millis();
+    let id = EventId(format!("{}-{at}-{nonce:08x}", facts.session.lineage));
+    event(facts, id, EventKind::Refusal, Some(stale_word(stale)))
+}
+
+/// A login that keeps the id ends one generation and begins the next.
+fn of_generation(session: &Session, what: &str) -> EventId {
+    EventId(format!("{}-{}-{what}", session.lineage, session.generation))
+}
+
+fn event(
+    facts: EventFacts<'_>,
+    id: EventId,
+    event: EventKind,
+    reason: Option<&'static str>,
+) -> SessionEvent {
+    let EventFacts {
+        session,
+        at,
+        limits,
+        ..
+    } = facts;
+    SessionEvent {
+        id,
+        event,
+        at_ms: at.as_millis(),
+        lineage: session.lineage.to_string(),
+        app: session.app.to_string(),
+        user: session.user().map(|user| user.as_str().to_owned()),
+        roles: session.roles().iter().map(ToString::to_string).collect(),
+        reason: reason.map(str::to_owned),
+        client: facts.client.map(|client| client.to_string()),
+        age_ms: at.as_millis().saturating_sub(session.started.as_millis()),
+        idle_ms: at.as_millis().saturating_sub(facts.last_active.as_millis()),
+        idle_timeout: in_force(&limits.idle),
+        absolute_timeout: in_force(&limits.absolute),
+        policy: facts.policy.to_string(),
+    }
+}
+
+fn in_force(limit: &Limit) -> LimitInForce {
+    LimitInForce {
+        after_ms: u64::try_from(limit.after.as_millis()).unwrap_or(u64::MAX),
+        rule: rule_text(&limit.rule),
+    }
+}
+
+/// How records and people are told where a limit came from.
+pub fn rule_text(rule: &Rule) -> String {
+    match rule {
+        Rule::Ceiling => "ceiling".to_owned(),
+        Rule::App => "app".to_owned(),
+        Rule::Role(role) => format!("role {role}"),
+        Rule::Unmapped(role) => format!("strictest of all roles ({role})"),
+        Rule::Anonymous => "anonymous".to_owned(),
+    }
+}
+
+/// The word for a stale request in records. An end is told by its reason.
+pub fn stale_word(stale: Stale) -> &'static str {
+    match stale {
+        Stale::NoSession => "no_session",
+        Stale::LoginRequired => "login_required",
+        Stale::Unknown => "unknown",
+        Stale::Ended(reason) => reason.as_str(),
+        Stale::Superseded => "superseded",
+        Stale::Mixed => "mixed",
+        Stale::Partial => "partial",
+        Stale::Foreign => "foreign",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! What the access log says of a request: enough to replay it against another policy.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use serde::{Serialize, Serializer};
+
+use crate::domain::access::{Access, Activity};
+use crate::domain::identity::Lineage;
+use crate::domain::policy::{PolicyVersion, RoleName};
+use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
+use crate::telemetry::metrics::VerdictLabel;
+
+/// What the log tells of one request. The user is told by the audit alone.
+#[derive(Debug, Clone)]
+pub struct AccessEntry {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The name under which all parties log it.
+    pub request: String,
+    /// Whose it was.
+    pub client: IpAddr,
+    /// Its method.
+    pub method: Method,
+    /// The host it asked for.
+    pub host: Option<String>,
+    /// Its normalised path: without the query and without path parameters, either of which may
+    /// carry an id.
+    pub path: String,
+    /// The app, where one answered to host and path.
+    pub app: Option<Arc<str>>,
+    /// The route, where one matched.
+    pub route: Option<Arc<str>>,
+    /// The session it named, alive or dead; after a login, the new one.
+    pub session: Option<Arc<Session>>,
+    /// What its route needs.
+    pub access: Option<Access>,
+    /// Whether it moved the idle clock.
+    pub activity: Option<Activity>,
+    /// What became of it.
+    pub verdict: VerdictLabel,
+    /// Why, where it was not forwarded.
+    pub reason: Option<&'static str>,
+    /// What it did to its session.
+    pub happened: Option<Happened>,
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// The policy that judged.
+    pub policy: PolicyVersion,
+    /// From its head to the end of the answer.
+    pub total: Duration,
+    /// The gateway's own part.
+    pub own: Duration,
+    /// Until the head of the upstream's answer, where one was asked.
+    pub upstream: Option<Duration>,
+    /// In the store, where it was asked.
+    pub store: Option<Duration>,
+    /// Bytes of its body, where they were counted.
+    pub bytes_in: Option<u64>,
+    /// Bytes of the answer's body.
+    pub bytes_out: u64,
+}
+
+/// What a request did to its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happened {
+    /// It logged in.
+    Login,
+    /// It logged out.
+    Logout,
+    /// It was the one that found it ended.
+    End,
+}
+
+impl AccessEntry {
+    /// The entry as it is spelled.
+    pub(super) fn line(&self) -> AccessLine<'_> {
+        let session = self.session.as_deref();
+        AccessLine {
+            at_ms: self.at.as_millis(),
+            request: &self.request,
+            client: self.client,
+            method: self.method.as_str(),
+            host: self.host.as_deref(),
+            path: &self.path,
+            app: self.app.as_deref(),
+            route: self.route.as_deref(),
+            lineage: session.map(|session| Displayed(session.lineage)),
+            authenticated: session.map(Session::is_authenticated),
+            roles: session.map(|session| Roles(session.roles())),
+            access: self.access.map(access_word),
+            activity: self.activity.map(activity_word),
+            verdict: self.verdict.as_str(),
+            reason: self.reason,
+            event: self.happened,
+            status: self.status.as_u16(),
+            policy: Displayed(self.policy),
+            total_us: micros(self.total),
+            own_us: micros(self.own),
+            upstream_us: self.upstream.map(micros),
+            store_us: self.store.map(micros),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+        }
+    }
+}
+
+/// One line. What does not apply is null, so that every line has the same fields.
+#[derive(Serialize)]
+pub(super) struct AccessLine<'a> {
+    at_ms: u64,
+    request: &'a str,
+    client: IpAddr,
+    method: &'a str,
+    host: Option<&'a str>,
+    path: &'a str,
+    app: Option<&'a str>,
+    route: Option<&'a str>,
+    lineage: Option<Displayed<Lineage>>,
+    authenticated: Option<bool>,
+    roles: Option<Roles<'a>>,
+    access: Option<&'static str>,
+    activity: Option<&'static str>,
+    verdict: &'static str,
+    reason: Option<&'static str>,
+    event: Option<Happened>,
+    status: u16,
+    policy: Displayed<PolicyVersion>,
+    total_us: u64,
+    own_us: u64,
+    upstream_us: Option<u64>,
+    store_us: Option<u64>,
+    bytes_in: Option<u64>,
+    bytes_out: u64,
+}
+
+/// Spelled as it is displayed, without a string in between.
+struct Displayed<T>(T);
+
+impl<T: std::fmt::Display> Serialize for Displayed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+struct Roles<'a>(&'a [RoleName]);
+
+impl Serialize for Roles<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(RoleName::as_str))
+    }
+}
+
+fn access_word(access: Access) -> &'static str {
+    match access {
+        Access::Public => "public",
+        Access::Session => "session",
+        Access::Authenticated => "authenticated",
+    }
+}
+
+fn activity_word(activity: Activity) -> &'static str {
+    match activity {
+        Activity::Active => "active",
+        Activity::Passive => "passive",
+    }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
