@@ -12,4 +12,5 @@
 pub mod clock;
 pub mod config;
 pub mod domain;
+mod proxy;
 pub mod store;
