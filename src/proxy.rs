@@ -23,23 +23,28 @@ mod set_cookie;
 mod snapshot;
 mod stream;
 mod succession;
+mod tls;
+mod upgrade;
 mod upstream;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::session::{EndReason, Session};
+use crate::domain::time::Timestamp;
 use crate::entropy::Entropy;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 
 use quota::AnonymousQuota;
-use snapshot::Snapshot;
-use stream::StreamRegistry;
+use snapshot::{AppRuntime, Snapshot};
+use stream::registry::{STREAMS_MAX, StreamRegistry};
 use upstream::UpstreamPool;
 
 pub use listener::Listening;
@@ -52,7 +57,7 @@ pub struct Proxy {
     entropy: Entropy,
     telemetry: Arc<Telemetry>,
     upstream: UpstreamPool,
-    streams: Arc<StreamRegistry>,
+    streams: StreamRegistry,
     anonymous: AnonymousQuota,
     /// Exchanges and tunnels that run on when their connection's own task does not.
     tasks: TaskTracker,
@@ -78,9 +83,27 @@ impl Proxy {
             entropy,
             telemetry,
             upstream,
-            streams: Arc::default(),
+            streams: StreamRegistry::new(STREAMS_MAX),
             anonymous,
             tasks: TaskTracker::new(),
+        }
+    }
+
+    /// A session ended, and it was this gateway that wrote it: counts it and cuts its streams.
+    fn ended(&self, app: &AppRuntime, session: &Session, reason: EndReason, at: Timestamp) {
+        if session.is_authenticated() {
+            app.metrics.ended(session, reason, at);
+            self.telemetry.events.outbox_grew();
+        }
+        self.cut(session.lineage, reason);
+    }
+
+    /// Waits for every exchange and tunnel that is under way, at most `wait`; then lets go of them.
+    pub async fn drain(&self, wait: Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(wait, self.tasks.wait()).await.is_err() {
+            let left = self.tasks.len();
+            tracing::warn!(left, "some connections did not end in time and are closed");
         }
     }
 

@@ -8,7 +8,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use super::stream::CountedBody;
+use super::stream::body::CountedBody;
 
 /// What a body may fail with.
 pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -45,7 +45,7 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
-            Self::Passing(body) => Pin::new(body.as_mut()).poll_frame(cx),
+            Self::Passing(body) => Pin::new(body.as_mut()).poll_frame(cx).map_err(BodyError::from),
             Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
         }
     }

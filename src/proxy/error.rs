@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::store::StoreError;
+use crate::telemetry::metrics::UpstreamFault;
 
 use super::carriers::CarrierProblem;
 use super::head::HeadProblem;
@@ -38,6 +39,10 @@ pub(crate) enum ProxyError {
     StoreFull,
     #[error("{0}")]
     Upstream(UpstreamFailure),
+    #[error("the app switched protocols without being asked to")]
+    UpgradeUnasked,
+    #[error("no more streams can be watched")]
+    StreamsFull,
     #[error("a task of the gateway ended before its answer")]
     Internal,
 }
@@ -56,20 +61,17 @@ pub(crate) enum UpstreamFailure {
 }
 
 impl UpstreamFailure {
-    /// Every kind, as metrics spell it.
-    pub(crate) const KINDS: [&'static str; 4] = ["refused", "broken", "late", "address"];
-
     pub(super) fn of(error: hyper_util::client::legacy::Error) -> Self {
         if error.is_connect() { Self::Refused(error) } else { Self::Broken(error) }
     }
 
-    /// Which of `KINDS` this is.
-    pub(crate) fn kind(&self) -> &'static str {
+    /// Which fault is counted.
+    pub(crate) fn fault(&self) -> UpstreamFault {
         match self {
-            Self::Refused(_) => "refused",
-            Self::Broken(_) => "broken",
-            Self::Late(_) => "late",
-            Self::Address => "address",
+            Self::Refused(_) => UpstreamFault::Refused,
+            Self::Broken(_) => UpstreamFault::Broken,
+            Self::Late(_) => UpstreamFault::Late,
+            Self::Address => UpstreamFault::Address,
         }
     }
 }
@@ -135,6 +137,16 @@ impl ProxyError {
                 "app_unreachable",
                 "The application cannot be reached right now.",
             ),
+            Self::UpgradeUnasked => (
+                StatusCode::BAD_GATEWAY,
+                "upgrade_unasked",
+                "The application switched protocols without being asked to.",
+            ),
+            Self::StreamsFull => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "streams_full",
+                "No more streams can be opened right now; try again later.",
+            ),
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
@@ -147,7 +159,7 @@ impl ProxyError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Store(_) => Some(Duration::from_secs(2)),
-            Self::StoreFull => Some(Duration::from_secs(30)),
+            Self::StoreFull | Self::StreamsFull => Some(Duration::from_secs(30)),
             _ => None,
         }
     }

@@ -25,7 +25,9 @@ use super::recipe::{self, Attempt, LOGIN_ANSWER_MAX, LOGIN_BODY_MAX};
 use super::route::Routed;
 use super::set_cookie::{self, SetCookies};
 use super::snapshot::AppRuntime;
-use super::stream::{Direction, StreamKind};
+use super::stream::body::CountedBody;
+use super::stream::progress::{Direction, Progress};
+use super::stream::registry::{StreamKey, StreamKind};
 use super::{bind, head, upgrade};
 
 /// Bodies up to this size are not watched: they are over before a session's end could cut them.
@@ -52,7 +54,7 @@ pub(crate) async fn pass_on(
     let recipes: Vec<&LoginRecipe> =
         routed.logins.iter().filter_map(|index| app.app.logins.get(*index)).collect();
     let (body, attempt) = if recipes.is_empty() {
-        (proxy.watched(exchange, &app, &decision, body, Direction::Up), None)
+        (watched(proxy, &app, &decision, body, Direction::ToUpstream)?, None)
     } else {
         read_login(&app, &recipes, &routed, &mut parts, body).await?
     };
@@ -64,14 +66,14 @@ pub(crate) async fn pass_on(
     exchange.waited_for_app(clock::monotonic() - asked_at, &sent);
     let (mut parts, body) = sent?.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-        return upgrade::join(proxy, exchange, &app, &decision, upgrade, parts, body);
+        return upgrade::join(proxy, &app, &decision, upgrade, parts, body);
     }
 
     let (json, body) = match &attempt {
         Some(attempt) if recipe::reads_answer(&app.app.logins[attempt.recipe], &app.app.issued) => {
-            read_answer(proxy, exchange, &app, &decision, &parts, body).await?
+            read_answer(proxy, &app, &decision, &parts, body).await?
         }
-        _ => (None, proxy.watched(exchange, &app, &decision, body, Direction::Down)),
+        _ => (None, watched(proxy, &app, &decision, body, Direction::ToClient)?),
     };
     let cookies = SetCookies::read(&parts.headers, clock::wall());
     let asked = Asked {
@@ -144,8 +146,7 @@ async fn collect(body: Incoming, limit: usize) -> Result<Bytes, ProxyError> {
 /// Holds a login's answer, where a recipe reads it and it is short enough to be read.
 async fn read_answer(
     proxy: &Proxy,
-    exchange: &Exchange,
-    app: &Arc<AppRuntime>,
+    app: &AppRuntime,
     decision: &Decision,
     parts: &response::Parts,
     body: Incoming,
@@ -153,7 +154,7 @@ async fn read_answer(
     let fits = body.size_hint().upper().is_some_and(|upper| upper <= LOGIN_ANSWER_MAX as u64);
     let chunked = body.size_hint().upper().is_none();
     if parts.headers.contains_key(CONTENT_ENCODING) || !(fits || chunked) {
-        return Ok((None, proxy.watched(exchange, app, decision, body, Direction::Down)));
+        return Ok((None, watched(proxy, app, decision, body, Direction::ToClient)?));
     }
     match Limited::new(body, LOGIN_ANSWER_MAX).collect().await {
         Ok(whole) => {
@@ -163,6 +164,30 @@ async fn read_answer(
         Err(error) if error.is::<LengthLimitError>() => Err(ProxyError::LoginAnswerTooLarge),
         Err(_) => Err(ProxyError::AnswerBroken),
     }
+}
+
+/// A body on its way. One that may still run when its session ends is registered to be cut then.
+fn watched(
+    proxy: &Proxy,
+    app: &AppRuntime,
+    decision: &Decision,
+    body: Incoming,
+    direction: Direction,
+) -> Result<Body, ProxyError> {
+    let is_short = body.size_hint().upper().is_some_and(|bytes| bytes <= UNWATCHED_BYTES_MAX);
+    let counted = match &decision.live {
+        Some(live) if !is_short => {
+            let key = StreamKey {
+                lineage: live.session.lineage,
+                sid: live.sid,
+                app: Arc::clone(&app.app.name),
+            };
+            let handle = proxy.streams.open(key, StreamKind::Body);
+            CountedBody::cuttable(body, direction, handle.map_err(|_| ProxyError::StreamsFull)?)
+        }
+        _ => CountedBody::new(body, direction, Progress::default()),
+    };
+    Ok(Body::Passing(Box::new(counted)))
 }
 
 /// Makes a request's head the gateway's own: hop-by-hop headers out, where it came from in.

@@ -212,6 +212,23 @@ impl AppMetrics {
         requests[verdict as usize].inc();
     }
 
+    /// A login began a session.
+    pub fn started(&self, session: &Session, at: Timestamp) {
+        let role = self.role_of(session);
+        self.session_started(role);
+        if let Some(user) = session.user() {
+            self.logged_in(role, user, at);
+        }
+    }
+
+    /// A session ended, and it was this gateway that ended it.
+    pub fn ended(&self, session: &Session, reason: EndReason, at: Timestamp) {
+        self.session_ended(self.role_of(session), reason);
+        if let (EndReason::IdleTimeout, Some(user)) = (reason, session.user()) {
+            self.idle_ended(user, at);
+        }
+    }
+
     /// A session began.
     pub fn session_started(&self, role: RoleLabel) {
         self.holder(role).started.inc();

@@ -1,0 +1,88 @@
+//! WebSocket upgrades: asked for again at the app, and joined into a tunnel once it agrees.
+
+use std::sync::Arc;
+
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderMap, HeaderValue, Response, request, response};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+
+use crate::domain::access::Client;
+use crate::domain::decide::{Decision, Live};
+use crate::domain::identity::Sid;
+use crate::telemetry::metrics::StreamCut;
+
+use super::Proxy;
+use super::body::Body;
+use super::error::ProxyError;
+use super::head;
+use super::snapshot::AppRuntime;
+use super::stream::handle::StreamHandle;
+use super::stream::registry::{StreamKey, StreamKind};
+use super::stream::tunnel::{Protocol, Why, tunnel};
+
+/// The client's side of an upgrade, where the request asks for one that passes.
+pub(crate) fn wanted(client: Client, parts: &mut request::Parts) -> Option<OnUpgrade> {
+    if client == Client::Upgrade { parts.extensions.remove::<OnUpgrade>() } else { None }
+}
+
+/// Asks the app for the upgrade that the client asked for: the only one that passes.
+pub(crate) fn ask(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// Joins both sides. Nothing passes before the app has agreed to what was asked for.
+pub(crate) fn join(
+    proxy: &Arc<Proxy>,
+    app: &Arc<AppRuntime>,
+    decision: &Decision,
+    client: Option<OnUpgrade>,
+    mut parts: response::Parts,
+    body: Incoming,
+) -> Result<Response<Body>, ProxyError> {
+    let Some(client) = client else {
+        return Err(ProxyError::UpgradeUnasked);
+    };
+    let Some(upstream) = parts.extensions.remove::<OnUpgrade>() else {
+        return Err(ProxyError::UpgradeUnasked);
+    };
+    drop(body);
+    let handle = open(proxy, app, decision.live.as_ref())?;
+    let mask = proxy.entropy.bytes();
+    let app = Arc::clone(app);
+    proxy.tasks.spawn(async move {
+        let _open = app.metrics.stream_opened();
+        let (client, upstream) = match tokio::try_join!(client, upstream) {
+            Ok(both) => both,
+            Err(error) => {
+                tracing::debug!(%error, "an upgrade failed");
+                return;
+            }
+        };
+        let protocol = Protocol::WebSocket { mask };
+        let end = tunnel(TokioIo::new(client), TokioIo::new(upstream), handle, protocol).await;
+        if let Why::Cut(reason) = end.why {
+            app.metrics.stream_cut(StreamCut::Ended(reason));
+        }
+    });
+    head::clean_response(&mut parts.headers);
+    ask(&mut parts.headers);
+    Ok(Response::from_parts(parts, Body::empty()))
+}
+
+/// A tunnel is registered under the session it was opened with; one of a public route, which
+/// has none, under a lineage of its own that nothing ends.
+fn open(
+    proxy: &Proxy,
+    app: &AppRuntime,
+    live: Option<&Live>,
+) -> Result<StreamHandle, ProxyError> {
+    let (lineage, sid) = match live {
+        Some(live) => (live.session.lineage, live.sid),
+        None => (proxy.entropy.lineage(), Sid::from_bytes(proxy.entropy.bytes())),
+    };
+    let key = StreamKey { lineage, sid, app: Arc::clone(&app.app.name) };
+    proxy.streams.open(key, StreamKind::Tunnel).map_err(|_| ProxyError::StreamsFull)
+}
