@@ -1,1 +1,3 @@
 //! Curfew.
+
+pub mod config;

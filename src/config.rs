@@ -1,0 +1,3 @@
+//! What an operator writes and what the gateway makes of it.
+
+pub mod carrier;
