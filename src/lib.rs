@@ -1,3 +1,4 @@
 //! Curfew.
 
 pub mod config;
+mod proxy;
