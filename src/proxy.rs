@@ -2,4 +2,6 @@
 // The pieces come before the way that uses them; this line goes when the way is there.
 #![allow(dead_code)]
 
+mod cookies;
+mod names;
 mod path;

@@ -1,0 +1,147 @@
+//! Cookies of a request, as the most lenient of servers reads them.
+//!
+//! A header is cut at every `;`, inside quotes too, and a pair is known by every name that some server
+//! could read into it (`names`). So whatever follows a `;` is seen, as RFC 6265 readers see it, and a
+//! look-alike counts as one more id: it must be alive like the others. What only other readers see, a name
+//! behind a comma, a quote or white space within a pair (RFC 2109, Python), is *hidden*: the caller refuses
+//! the request, since nobody can say which cookies the app would find.
+//!
+//! Values are compared in canonical form. Removal leaves every other byte as it was.
+
+use http::{HeaderMap, HeaderValue, header::COOKIE};
+
+use super::names;
+
+/// One `name=value` of a Cookie header.
+#[derive(Clone, Copy)]
+pub(crate) struct Pair<'a> {
+    /// From the name on.
+    text: &'a [u8],
+    name: &'a [u8],
+    value: &'a [u8],
+}
+
+/// What is left of a header after a removal.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    All,
+    Rest(HeaderValue),
+    Nothing,
+}
+
+/// All pairs of all Cookie headers.
+pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = Pair<'_>> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|header| header.as_bytes().split(is_separator))
+        .map(Pair::of)
+        .filter(|pair| !pair.text.is_empty())
+}
+
+/// The value as ids are compared: without white space around it and without one pair of quotes.
+pub(crate) fn canonical(raw: &[u8]) -> &[u8] {
+    match names::trim(raw, is_blank) {
+        [b'"', inner @ .., b'"'] => inner,
+        bare => bare,
+    }
+}
+
+/// The header without the pairs that `dropped` names; each takes one separator with it.
+pub(crate) fn without(header: &HeaderValue, mut dropped: impl FnMut(&Pair<'_>) -> bool) -> Kept {
+    let pieces: Vec<&[u8]> = header.as_bytes().split(is_separator).collect();
+    let stays = |(_, text): &(usize, &[u8])| {
+        let pair = Pair::of(text);
+        pair.text.is_empty() || !dropped(&pair)
+    };
+    let kept: Vec<(usize, &[u8])> = pieces.iter().copied().enumerate().filter(stays).collect();
+    if kept.len() == pieces.len() {
+        return Kept::All;
+    }
+    let mut rest = kept
+        .iter()
+        .map(|(_, text)| *text)
+        .collect::<Vec<_>>()
+        .join(&b';');
+    if kept.first().is_some_and(|(index, _)| *index > 0) {
+        // The pair that moves to the front leaves the white space of its separator behind.
+        let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+        rest.drain(..blanks);
+    }
+    if rest
+        .iter()
+        .all(|byte| is_separator(byte) || is_blank(*byte))
+    {
+        return Kept::Nothing;
+    }
+    Kept::Rest(HeaderValue::from_bytes(&rest).expect("pieces of a header value are a header value"))
+}
+
+impl<'a> Pair<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        let start = text
+            .iter()
+            .position(|byte| !names::is_padding(*byte))
+            .unwrap_or(text.len());
+        let text = &text[start..];
+        match text.iter().position(|byte| *byte == b'=') {
+            Some(at) => Self {
+                text,
+                name: names::trim(&text[..at], is_blank),
+                value: &text[at + 1..],
+            },
+            None => Self {
+                text,
+                name: names::trim(text, is_blank),
+                value: &[],
+            },
+        }
+    }
+
+    /// The name without the white space and separators in front of it.
+    pub(crate) fn name(&self) -> &'a [u8] {
+        self.name
+    }
+
+    /// The value in canonical form.
+    pub(crate) fn value(&self) -> &'a [u8] {
+        canonical(self.value)
+    }
+
+    /// Whether some reader finds a cookie of this name within the pair, where RFC 6265 sees none.
+    pub(crate) fn hides(&self, configured: &str) -> bool {
+        let mut pieces = self.text.split(|byte| *byte == b'=').peekable();
+        while let Some(piece) = pieces.next() {
+            let is_before_an_equals_sign = pieces.peek().is_some();
+            if is_before_an_equals_sign
+                && hidden_name(piece).is_some_and(|name| names::reads_as(name, configured))
+            {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// What stands between the last boundary and the end of `piece`.
+fn hidden_name(piece: &[u8]) -> Option<&[u8]> {
+    let end = piece.iter().rposition(|byte| !is_boundary(*byte))? + 1;
+    let boundary = piece[..end].iter().rposition(|byte| is_boundary(*byte))?;
+    Some(&piece[boundary + 1..end])
+}
+
+/// Where a reader that does not cut at `;` alone may begin a new name.
+fn is_boundary(byte: u8) -> bool {
+    matches!(byte, b',' | b'"') || is_blank(byte)
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn is_separator(byte: &u8) -> bool {
+    *byte == b';'
+}
+
+#[cfg(test)]
+mod tests;
