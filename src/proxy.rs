@@ -2,6 +2,7 @@
 // The pieces come before the way that uses them; this line goes when the way is there.
 #![allow(dead_code)]
 
+mod carriers;
 mod cookies;
 mod names;
 mod path;

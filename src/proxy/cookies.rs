@@ -3,7 +3,7 @@
 //! A header is cut at every `;`, inside quotes too, and a pair is known by every name that some server
 //! could read into it (`names`). So whatever follows a `;` is seen, as RFC 6265 readers see it, and a
 //! look-alike counts as one more id: it must be alive like the others. What only other readers see, a name
-//! behind a comma, a quote or white space within a pair (RFC 2109, Python), is *hidden*: the caller refuses
+//! behind a comma, a quote, a bracket or white space within a pair (RFC 2109, Python), is *hidden*: the caller refuses
 //! the request, since nobody can say which cookies the app would find.
 //!
 //! Values are compared in canonical form. Removal leaves every other byte as it was.
@@ -110,29 +110,45 @@ impl<'a> Pair<'a> {
 
     /// Whether some reader finds a cookie of this name within the pair, where RFC 6265 sees none.
     pub(crate) fn hides(&self, configured: &str) -> bool {
-        let mut pieces = self.text.split(|byte| *byte == b'=').peekable();
-        while let Some(piece) = pieces.next() {
-            let is_before_an_equals_sign = pieces.peek().is_some();
-            if is_before_an_equals_sign
-                && hidden_name(piece).is_some_and(|name| names::reads_as(name, configured))
-            {
-                return true;
-            }
-        }
-        false
+        let hides = |boundary| {
+            hidden_names(self.text, boundary).any(|name| names::reads_as(name, configured))
+        };
+        hides(is_boundary) || (!self.text.is_ascii() && hides(is_boundary_or_not_ascii))
     }
 }
 
-/// What stands between the last boundary and the end of `piece`.
-fn hidden_name(piece: &[u8]) -> Option<&[u8]> {
-    let end = piece.iter().rposition(|byte| !is_boundary(*byte))? + 1;
-    let boundary = piece[..end].iter().rposition(|byte| is_boundary(*byte))?;
-    Some(&piece[boundary + 1..end])
+/// What some reader takes for a name although it is not the pair's own: it follows a boundary, padding and
+/// `=` aside, and ends at `=`.
+fn hidden_names(text: &[u8], boundary: fn(u8) -> bool) -> impl Iterator<Item = &[u8]> {
+    let after_boundary = move |text| -> Option<&[u8]> {
+        let last = <[u8]>::iter(text).rposition(|byte| boundary(*byte))?;
+        Some(&text[last + 1..])
+    };
+    let end_of_names = text.iter().rposition(|byte| *byte == b'=').unwrap_or(0);
+    let mut begun = false;
+    text[..end_of_names]
+        .split(|byte| *byte == b'=')
+        .filter_map(move |piece| {
+            let ends_name =
+                |byte: u8| boundary(byte) && (is_blank(byte) || byte == b'"' || !byte.is_ascii());
+            let end = piece.iter().rposition(|byte| !ends_name(*byte));
+            let name = &piece[..end.map_or(0, |last| last + 1)];
+            let hidden = after_boundary(name).or(begun.then_some(name));
+            let tail = after_boundary(piece).or(begun.then_some(piece));
+            begun = tail.is_some_and(|tail| tail.iter().all(|byte| names::is_padding(*byte)));
+            hidden
+        })
 }
 
-/// Where a reader that does not cut at `;` alone may begin a new name.
+/// Where a reader that does not cut at `;` alone may begin a new name: RFC 2109 at a comma, Python at white
+/// space and (before version 3) at whatever cannot stand in a value.
 fn is_boundary(byte: u8) -> bool {
-    matches!(byte, b',' | b'"') || is_blank(byte)
+    matches!(byte, b',' | b'"' | b'[' | b']' | b'\\') || is_blank(byte)
+}
+
+/// The same for readers to whom other bytes are white space or end a value. To the rest they are letters.
+fn is_boundary_or_not_ascii(byte: u8) -> bool {
+    is_boundary(byte) || !byte.is_ascii()
 }
 
 fn is_blank(byte: u8) -> bool {

@@ -19,8 +19,8 @@ pub(crate) fn reads_as(name: &[u8], configured: &str) -> bool {
     }
     let decoded = decode(name);
     let until_nul = decoded.split(|byte| *byte == 0).next().unwrap_or_default();
-    let bare = trim(until_nul, is_padding);
-    let bare_ascii = trim(until_nul, |byte| is_padding(byte) || !byte.is_ascii());
+    let bare = trim(until_nul, is_skipped);
+    let bare_ascii = trim(until_nul, |byte| is_skipped(byte) || !byte.is_ascii());
     [until_nul, bare, bare_ascii]
         .into_iter()
         .any(|reading| spells(reading, configured) || spells_in_utf8(reading, configured))
@@ -29,6 +29,11 @@ pub(crate) fn reads_as(name: &[u8], configured: &str) -> bool {
 /// ASCII that some server skips around a name: white space, control characters, `$` and the separators of RFC 2616.
 pub(crate) fn is_padding(byte: u8) -> bool {
     byte <= b' ' || byte == 0x7f || b"$\"(),/:;<=>?@[\\]{}".contains(&byte)
+}
+
+/// Padding, where `+` is an encoded space.
+fn is_skipped(byte: u8) -> bool {
+    is_padding(byte) || byte == b'+'
 }
 
 /// `text` without the bytes at both ends that `padding` names.
@@ -116,6 +121,7 @@ mod tests {
             ("@JSESSIONID", "JSESSIONID"),
             ("%4aSESSIONID", "JSESSIONID"),
             ("%20JSESSIONID", "JSESSIONID"),
+            ("+JSESSIONID", "JSESSIONID"),
             ("%u004aSESSIONID", "JSESSIONID"),
             ("%uff2aSESSIONID", "JSESSIONID"),
             ("PHPSESSID%00x", "PHPSESSID"),

@@ -88,6 +88,15 @@ fn a_name_that_only_some_readers_see_is_hidden() {
         "a=b,\"S\"=x",
         "a=b,%53=x",
         "a=b,\u{a0}S=x",
+        "a=b\u{a0}S=x",
+        "a=b]S=x",
+        "a=\"b\"=S=x",
+        "a=\"b\"==S=x",
+        "a=b,$=S=x",
+        "a=b,S\u{a0}=x",
+        "a=b,\u{ff33}=x",
+        "a=b\\S=x",
+        "\u{a0}S=x",
     ] {
         let headers = headers(&[text]);
         assert!(pairs(&headers).any(|pair| pair.hides("S")), "{text:?}");
@@ -100,6 +109,7 @@ fn a_name_that_only_some_readers_see_is_hidden() {
         "a=S",
         "a=b,S",
         "a=b, XS=x",
+        "a[S]=x",
         "\"S\"=x",
         "S =x",
         "=S=x",
