@@ -1,3 +1,7 @@
 //! The `curfew` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    curfew::cli::run()
+}

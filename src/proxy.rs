@@ -1,5 +1,6 @@
 //! The proxy: one request's way from a client to an app and back. Read `handle` first.
 
+mod answer_cookies;
 mod bind;
 mod body;
 mod carriers;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::{HeaderMap, HeaderValue};
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
@@ -42,12 +44,17 @@ use crate::entropy::Entropy;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 
+use exchange::{Peer, REQUEST_ID};
 use quota::AnonymousQuota;
 use snapshot::{AppRuntime, Snapshot};
 use stream::registry::{STREAMS_MAX, StreamRegistry};
 use upstream::UpstreamPool;
 
-pub use listener::Listening;
+pub use listener::{ListenError, Listening};
+pub use tls::{TlsError, TlsKeys};
+
+/// Bytes of a request's name that a trusted peer may give it.
+const REQUEST_ID_BYTES_MAX: usize = 64;
 
 /// What all connections share.
 pub struct Proxy {
@@ -87,6 +94,19 @@ impl Proxy {
             anonymous,
             tasks: TaskTracker::new(),
         }
+    }
+
+    /// The name of a request: what a trusted peer calls it, or a new one.
+    fn request_id(&self, headers: &HeaderMap, peer: &Peer) -> HeaderValue {
+        let given = headers.get(REQUEST_ID).filter(|id| {
+            let fits = !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX;
+            fits && id.as_bytes().iter().all(u8::is_ascii_graphic) && peer.is_trusted()
+        });
+        given.cloned().unwrap_or_else(|| {
+            let number = u64::from_le_bytes(self.entropy.bytes());
+            HeaderValue::from_str(&format!("{number:016x}"))
+                .unwrap_or(HeaderValue::from_static("-"))
+        })
     }
 
     /// A session ended, and it was this gateway that wrote it: counts it and cuts its streams.

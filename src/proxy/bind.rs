@@ -10,7 +10,7 @@ use crate::domain::session::{Companion, CookieScope, Session};
 
 use super::carriers::Presented;
 use super::learn::Asked;
-use super::set_cookie::SetCookies;
+use super::answer_cookies::AnswerCookies;
 
 /// Scopes that one session remembers. An app that sets its cookies at more places than these is
 /// expired at those alone.
@@ -20,7 +20,7 @@ pub(crate) const SCOPES_MAX: usize = 16;
 pub(crate) fn companions(
     asked: &Asked,
     before: Option<&Session>,
-    cookies: &SetCookies,
+    cookies: &AnswerCookies,
 ) -> Vec<Companion> {
     let app = &asked.app.app;
     let keys = &asked.snapshot.config.keys;
@@ -54,12 +54,12 @@ pub(crate) fn companions(
 pub(crate) fn scopes(
     asked: &Asked,
     before: Option<&Session>,
-    cookies: &SetCookies,
+    cookies: &AnswerCookies,
 ) -> Vec<CookieScope> {
     let mut scopes = before.map_or(Vec::new(), |session| session.scopes.clone());
     for scope in cookies.scopes(|name| asked.app.owns_cookie(name)) {
-        if scopes.len() < SCOPES_MAX && !scopes.contains(&scope) {
-            scopes.push(scope);
+        if scopes.len() < SCOPES_MAX && !scopes.contains(scope) {
+            scopes.push(scope.clone());
         }
     }
     scopes

@@ -5,27 +5,32 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::clock::monotonic;
 use crate::domain::access::Client;
 use crate::domain::decide::{Decision, Found, Stale, Verdict, Write};
 use crate::domain::identity::Sid;
-use crate::domain::session::Session;
+use crate::domain::session::{CookieScope, EndReason, Session};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::event::build::{EventFacts, refusal_event};
-use crate::telemetry::access_log::AccessEntry;
+use crate::telemetry::access_log::{AccessEntry, Happened};
 use crate::telemetry::metrics::VerdictLabel;
 
 use super::Proxy;
 use super::body::Body;
 use super::error::ProxyError;
+use super::head::Origin;
 use super::learn::Lesson;
 use super::route::Routed;
 use super::snapshot::{AppRuntime, Snapshot};
-use super::{head, respond};
+use super::set_cookie::Transport;
+use super::{head, respond, set_cookie};
+
+/// The name under which the gateway and the app log a request.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Who is at the other end of a connection.
 #[derive(Clone)]
@@ -37,6 +42,13 @@ pub(crate) struct Peer {
     pub(crate) trusted: Arc<[ipnet::IpNet]>,
 }
 
+impl Peer {
+    /// Whether what it says of others is believed.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trusted.iter().any(|network| network.contains(&self.address))
+    }
+}
+
 /// One exchange.
 pub(crate) struct Exchange {
     /// The configuration that was in force when it began; it holds to the end.
@@ -45,18 +57,18 @@ pub(crate) struct Exchange {
     pub(crate) now: Timestamp,
     /// What kind of client waits.
     pub(crate) kind: Client,
-    /// The client's address, as far as trusted peers tell it.
-    pub(crate) client: IpAddr,
+    /// Where the request came from, as far as trusted peers tell it.
+    pub(crate) origin: Origin,
     pub(crate) peer: Peer,
-    /// What the gateway's log and the app's log have in common.
-    pub(crate) request_id: String,
-    /// When it began and how long others took since, on the monotonic clock.
+    /// The name under which the gateway and the app log it.
+    pub(crate) request_id: HeaderValue,
     began: Duration,
-    waited: Duration,
+    waited: Option<Duration>,
     /// The ids it carries.
     found: Vec<FoundId>,
     app: Option<Arc<AppRuntime>>,
     store_down: bool,
+    /// What the access log will say; none where there is no log.
     entry: Option<Box<AccessEntry>>,
 }
 
@@ -70,18 +82,43 @@ struct FoundId {
 impl Exchange {
     pub(crate) fn begin(proxy: &Proxy, peer: Peer, request: &Request<Incoming>) -> Self {
         let headers = request.headers();
-        let client = head::client_address(headers, peer.address, &peer.trusted);
         let snapshot = proxy.snapshot.load_full();
+        let origin = head::origin(headers, peer.address, peer.secure, &peer.trusted);
+        let request_id = proxy.request_id(headers, &peer);
+        let now = proxy.clock.now();
         let entry = proxy.telemetry.access.is_on().then(|| {
-            Box::new(AccessEntry::begin(request.method(), request.uri(), headers, client))
+            Box::new(AccessEntry {
+                at: now,
+                request: String::from_utf8_lossy(request_id.as_bytes()).into_owned(),
+                client: origin.client,
+                method: request.method().clone(),
+                host: None,
+                path: String::new(),
+                app: None,
+                route: None,
+                session: None,
+                access: None,
+                activity: None,
+                verdict: VerdictLabel::Error,
+                reason: None,
+                happened: None,
+                status: StatusCode::OK,
+                policy: snapshot.config.policy.version,
+                total: Duration::ZERO,
+                own: Duration::ZERO,
+                upstream: None,
+                store: None,
+                bytes_in: None,
+                bytes_out: 0,
+            })
         });
         Self {
-            now: proxy.clock.now(),
+            now,
             kind: head::wants(request.method(), headers),
-            client,
-            request_id: proxy.request_id(headers, &peer),
+            origin,
+            request_id,
             began: monotonic(),
-            waited: Duration::ZERO,
+            waited: None,
             found: Vec::new(),
             app: None,
             store_down: false,
@@ -92,10 +129,15 @@ impl Exchange {
     }
 
     /// The request's app and route are known.
-    pub(crate) fn routed(&mut self, app: &Arc<AppRuntime>, routed: &Routed) {
+    pub(crate) fn routed(&mut self, app: &Arc<AppRuntime>, routed: &Routed, host: &str, path: &str) {
         self.app = Some(Arc::clone(app));
         if let Some(entry) = &mut self.entry {
-            entry.routed(&app.app.name, &routed.label, routed.rule.activity, routed.rule.access);
+            entry.app = Some(Arc::clone(&app.app.name));
+            entry.route = Some(Arc::clone(&routed.label));
+            entry.access = Some(routed.rule.access);
+            entry.activity = Some(routed.rule.activity);
+            entry.host = Some(host.to_owned());
+            entry.path = path.to_owned();
         }
     }
 
@@ -130,8 +172,10 @@ impl Exchange {
             self.record_refusal(proxy, app, stale);
         }
         if let Some(entry) = &mut self.entry {
-            let policy = self.snapshot.config.policy.version;
-            entry.decided(verdict, stale.map(respond::code), session.map(|s| &**s), policy);
+            entry.verdict = verdict;
+            entry.reason = stale.map(respond::code);
+            entry.session = session.cloned();
+            entry.happened = matches!(decision.write, Write::End(_)).then_some(Happened::End);
         }
     }
 
@@ -152,10 +196,10 @@ impl Exchange {
             limits: &limits,
             policy: config.policy.version,
             at: self.now,
-            client: Some(self.client),
+            client: Some(self.origin.client),
         };
         let nonce = u32::from_le_bytes(proxy.entropy.bytes());
-        proxy.telemetry.events.tell(refusal_event(facts, stale, nonce));
+        proxy.telemetry.events.refused(refusal_event(facts, stale, nonce));
     }
 
     /// The store did not answer, and the request goes on without it.
@@ -168,28 +212,39 @@ impl Exchange {
         self.store_down
     }
 
-    /// Ids of this request that are not alive.
-    pub(crate) fn stale_ids(&self) -> Vec<Sid> {
+    /// The ids of this request that were looked up.
+    pub(crate) fn ids(&self) -> Vec<Sid> {
         self.found.iter().map(|found| found.sid).collect()
     }
 
-    /// Set-Cookie values that expire what a stale request carried.
+    /// Where the cookies of a stale request are to be expired.
     ///
-    /// Not where the client has a fresh cookie of that name by now, or may get one any moment:
+    /// Nowhere, where the client has a fresh cookie of that name by now, or may get one any moment:
     /// an answer that comes late would delete it.
-    pub(crate) fn expired(&self, app: &AppRuntime, stale: Stale) -> Vec<(Arc<str>, HeaderValue)> {
-        let dead = matches!(stale, Stale::Ended(_) | Stale::Unknown | Stale::Mixed);
+    pub(crate) fn expired(&self, app: &AppRuntime, stale: Stale) -> Vec<CookieScope> {
+        let dead = match stale {
+            Stale::Ended(reason) => reason != EndReason::Reauthenticated,
+            Stale::Unknown | Stale::Mixed => true,
+            _ => false,
+        };
         let relogged = self.found.iter().any(|found| app.relogged.contains(&found.sid));
         if !dead || relogged {
             return Vec::new();
         }
         let sessions = self.found.iter().filter_map(|found| found.session.as_ref());
-        app.expire(sessions.flat_map(|session| session.scopes.iter().cloned()).collect())
+        app.scopes(sessions.flat_map(|session| session.scopes.iter().cloned()).collect())
+    }
+
+    /// A Set-Cookie that deletes a cookie at a scope.
+    pub(crate) fn expire(&self, scope: &CookieScope) -> Option<HeaderValue> {
+        let path = scope.path.as_deref().unwrap_or("/");
+        let transport = if self.origin.secure { Transport::Tls } else { Transport::Plain };
+        set_cookie::expire(&scope.name, path, scope.domain.as_deref(), transport)
     }
 
     /// The app answered, or failed to.
     pub(crate) fn waited_for_app<T>(&mut self, took: Duration, sent: &Result<T, ProxyError>) {
-        self.waited += took;
+        self.waited = Some(took);
         let Some(app) = &self.app else { return };
         match sent {
             Ok(_) => app.metrics.upstream_answered(took),
@@ -199,35 +254,49 @@ impl Exchange {
     }
 
     /// The answer taught something.
-    pub(crate) fn learned(&mut self, lesson: Lesson) {
-        if let Some(entry) = &mut self.entry {
-            entry.learned(lesson.marker());
+    pub(crate) fn learned(&mut self, lesson: &Lesson) {
+        let Some(entry) = &mut self.entry else { return };
+        match lesson {
+            Lesson::LoggedIn(session) => {
+                entry.happened = Some(Happened::Login);
+                entry.session = Some(Arc::clone(session));
+            }
+            Lesson::LoggedOut => entry.happened = Some(Happened::Logout),
+            Lesson::Nothing | Lesson::Found | Lesson::Rotated | Lesson::Dropped => {}
         }
     }
 
     /// Ends the exchange with an error.
-    pub(crate) fn fail(self, proxy: &Proxy, error: &ProxyError) -> Response<Body> {
+    pub(crate) fn fail(mut self, proxy: &Proxy, error: &ProxyError) -> Response<Body> {
         if let Some(app) = &self.app {
             app.metrics.decided(None, VerdictLabel::Error);
         }
+        if let Some(entry) = &mut self.entry {
+            entry.verdict = VerdictLabel::Error;
+            entry.reason = Some(error.told().code);
+        }
         match error {
             ProxyError::Upstream(_) | ProxyError::Internal | ProxyError::StoreFull => {
-                tracing::warn!(%error, request_id = self.request_id, "a request failed");
+                tracing::warn!(%error, request = ?self.request_id, "a request failed");
             }
-            _ => tracing::debug!(%error, request_id = self.request_id, "a request failed"),
+            _ => tracing::debug!(%error, request = ?self.request_id, "a request failed"),
         }
         let answer = respond::fail(error, self.kind);
         self.finish(proxy, answer)
     }
 
     /// Ends the exchange: the head of its answer is ready.
-    pub(crate) fn finish(mut self, proxy: &Proxy, answer: Response<Body>) -> Response<Body> {
+    pub(crate) fn finish(self, proxy: &Proxy, mut answer: Response<Body>) -> Response<Body> {
         let total = monotonic().saturating_sub(self.began);
-        let own = total.saturating_sub(self.waited);
+        let own = total.saturating_sub(self.waited.unwrap_or_default());
         proxy.telemetry.metrics.overhead(own);
-        if let Some(mut entry) = self.entry.take() {
-            entry.finished(self.now, answer.status(), total, own, &self.request_id);
-            proxy.telemetry.access.write(*entry);
+        answer.headers_mut().insert(REQUEST_ID, self.request_id);
+        if let Some(mut entry) = self.entry {
+            entry.status = answer.status();
+            entry.total = total;
+            entry.own = own;
+            entry.upstream = self.waited;
+            proxy.telemetry.access.record(|| *entry);
         }
         answer
     }

@@ -66,7 +66,7 @@ async fn judge(
     let app = Arc::clone(app.ok_or(ProxyError::NoApp)?);
     let routed = route::route(&app.app, &parts, &normal);
     let facts = routed.facts(&parts.method, exchange.kind);
-    exchange.routed(&app, &routed);
+    exchange.routed(&app, &routed, normal.as_str());
     let presented = carriers::presented(&parts, &app.app.shape)?;
 
     let decision = match proxy.decide(exchange, &app, facts, &presented).await {
@@ -81,7 +81,8 @@ async fn judge(
     exchange.decided(proxy, &app, &decision);
 
     if let Verdict::Refuse(stale) = decision.verdict {
-        let expired = exchange.expired(&app, stale);
+        let scopes = exchange.expired(&app, stale);
+        let expired = scopes.iter().filter_map(|scope| exchange.expire(scope)).collect();
         let refusal = Refusal { app: &app.app, facts, stale, expired };
         return Ok(Judged::Refused(respond::refuse(refusal)));
     }

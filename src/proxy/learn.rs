@@ -24,7 +24,7 @@ use super::Proxy;
 use super::bind;
 use super::error::ProxyError;
 use super::recipe::{AnswerView, Attempt, Extracted, Told};
-use super::set_cookie::SetCookies;
+use super::answer_cookies::AnswerCookies;
 use super::snapshot::{AppRuntime, Snapshot};
 use super::succession::{self, Succession, Successor};
 
@@ -41,8 +41,8 @@ pub(crate) struct Asked {
     pub(crate) client: IpAddr,
     /// The session it was admitted with.
     pub(crate) live: Option<Live>,
-    /// Ids it carried that were stale, and were stripped.
-    pub(crate) stripped: Vec<Sid>,
+    /// The ids it carried, dead or alive.
+    pub(crate) presented: Vec<Sid>,
     pub(crate) attempt: Option<Attempt>,
     /// The logout recipe it matched.
     pub(crate) logout: Option<usize>,
@@ -51,7 +51,7 @@ pub(crate) struct Asked {
 /// The head of an answer, and its JSON where a recipe needs it.
 pub(crate) struct AnswerHead {
     pub(crate) parts: response::Parts,
-    pub(crate) cookies: SetCookies,
+    pub(crate) cookies: AnswerCookies,
     pub(crate) json: Option<Value>,
 }
 
@@ -61,12 +61,12 @@ impl Asked {
         self.attempt.is_some()
             || self.logout.is_some()
             || !self.app.app.issued.is_empty()
-            || head.cookies.names().any(|name| self.app.owns_cookie(name))
+            || !head.cookies.is_empty()
     }
 }
 
 /// What was learned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Lesson {
     /// Nothing that changes a session.
     Nothing,
@@ -74,8 +74,8 @@ pub(crate) enum Lesson {
     Found,
     /// A new id for the same lineage.
     Rotated,
-    /// A login.
-    LoggedIn,
+    /// A login, which began this session.
+    LoggedIn(Arc<Session>),
     /// A logout.
     LoggedOut,
     /// The app issued an id that must not be used: its Set-Cookies are dropped.
@@ -187,12 +187,12 @@ async fn log_in(
         (None, Some(sid)) => log_in_anew(proxy, asked, sid, Arc::clone(&session)).await?,
         (None, None) => Lesson::Nothing,
     };
-    if lesson == Lesson::LoggedIn {
+    if matches!(lesson, Lesson::LoggedIn(_)) {
         if let Some(attempt) = &asked.attempt {
             asked.app.metrics.login_seen(attempt.recipe, LoginOutcome::Success);
         }
         asked.app.metrics.started(&session, asked.now);
-        asked.app.relogged.remember(asked.stripped.iter().copied());
+        asked.app.relogged.remember(asked.presented.iter().copied());
     }
     Ok(lesson)
 }
@@ -200,7 +200,7 @@ async fn log_in(
 fn logged_in_session(
     proxy: &Proxy,
     asked: &Asked,
-    cookies: &SetCookies,
+    cookies: &AnswerCookies,
     told: Told,
 ) -> Session {
     let policy = &asked.snapshot.config.policy;
@@ -222,7 +222,7 @@ fn logged_in_session(
 }
 
 /// A session that begins with this request.
-fn blank(proxy: &Proxy, asked: &Asked, cookies: &SetCookies) -> Session {
+fn blank(proxy: &Proxy, asked: &Asked, cookies: &AnswerCookies) -> Session {
     let old = asked.live.as_ref().map(|live| &*live.session);
     Session {
         lineage: proxy.entropy.lineage(),
@@ -249,14 +249,14 @@ async fn log_in_anew(
         let end = live.session.is_authenticated();
         (live.sid, end.then(|| end_event(facts_of(asked, live), EndReason::Reauthenticated)))
     });
-    let new = successor(asked, sid, session, asked.now);
+    let new = successor(asked, sid, Arc::clone(&session), asked.now);
     let outcome = succession::log_in(&proxy.store, old, new, event).await?;
     match outcome {
         Succession::Alive { reauthenticated } => {
             if let (true, Some(live)) = (reauthenticated, &asked.live) {
                 proxy.ended(&asked.app, &live.session, EndReason::Reauthenticated, asked.now);
             }
-            Ok(Lesson::LoggedIn)
+            Ok(Lesson::LoggedIn(session))
         }
         Succession::Dropped | Succession::Taken => Ok(Lesson::Dropped),
         Succession::Full => Err(ProxyError::StoreFull),
@@ -283,13 +283,17 @@ async fn log_in_place(
         events,
     };
     let bound =
-        Bound { lineage: live.session.lineage, session, login: Some(Box::new(login)) };
+        Bound {
+        lineage: live.session.lineage,
+        session: Arc::clone(&session),
+        login: Some(Box::new(login)),
+    };
     match proxy.store.bind(live.sid, bound).await? {
         Touched::Alive => {
             if live.session.is_authenticated() {
                 proxy.ended(&asked.app, &live.session, EndReason::Reauthenticated, asked.now);
             }
-            Ok(Lesson::LoggedIn)
+            Ok(Lesson::LoggedIn(session))
         }
         Touched::Ended(_) | Touched::Superseded(_) | Touched::Unknown => Ok(Lesson::Dropped),
     }
@@ -299,7 +303,7 @@ async fn log_in_place(
 async fn found(
     proxy: &Proxy,
     asked: &Asked,
-    cookies: &SetCookies,
+    cookies: &AnswerCookies,
     sid: Sid,
 ) -> Result<Lesson, ProxyError> {
     if !proxy.anonymous.admit(asked.client, asked.now) {
@@ -337,7 +341,7 @@ async fn taken(proxy: &Proxy, asked: &Asked, sid: Sid) -> Result<Lesson, ProxyEr
 async fn rotate(
     proxy: &Proxy,
     asked: &Asked,
-    cookies: &SetCookies,
+    cookies: &AnswerCookies,
     live: &Live,
     sid: Sid,
 ) -> Result<Lesson, ProxyError> {
@@ -359,7 +363,7 @@ async fn rotate(
 async fn bind_companions(
     proxy: &Proxy,
     asked: &Asked,
-    cookies: &SetCookies,
+    cookies: &AnswerCookies,
     live: &Live,
 ) -> Result<(), StoreError> {
     let companions = bind::companions(asked, Some(&live.session), cookies);

@@ -16,14 +16,15 @@ use crate::domain::access::{Access, Client};
 use crate::domain::decide::{Decision, Verdict};
 
 use super::Proxy;
+use super::answer_cookies::AnswerCookies;
 use super::body::Body;
 use super::carriers::{self, Presented, Strip};
 use super::error::ProxyError;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, REQUEST_ID};
 use super::learn::{self, AnswerHead, Asked, Lesson};
 use super::recipe::{self, Attempt, LOGIN_ANSWER_MAX, LOGIN_BODY_MAX};
 use super::route::Routed;
-use super::set_cookie::{self, SetCookies};
+use super::set_cookie;
 use super::snapshot::AppRuntime;
 use super::stream::body::CountedBody;
 use super::stream::progress::{Direction, Progress};
@@ -59,8 +60,9 @@ pub(crate) async fn pass_on(
         read_login(&app, &recipes, &routed, &mut parts, body).await?
     };
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);
-    dress(proxy, exchange, &app, &mut parts, upgrade.is_some());
+    dress(exchange, &app, &mut parts, upgrade.is_some());
 
+    let asked_path = parts.uri.path().to_owned();
     let asked_at = clock::monotonic();
     let sent = proxy.upstream.send(&app.app.upstreams, parts, body).await;
     exchange.waited_for_app(clock::monotonic() - asked_at, &sent);
@@ -75,14 +77,15 @@ pub(crate) async fn pass_on(
         }
         _ => (None, watched(proxy, &app, &decision, body, Direction::ToClient)?),
     };
-    let cookies = SetCookies::read(&parts.headers, clock::wall());
+    let cookies =
+        AnswerCookies::read(&parts.headers, &app.read_cookies, &asked_path, clock::wall());
     let asked = Asked {
         snapshot: Arc::clone(&exchange.snapshot),
         app: Arc::clone(&app),
         now: exchange.now,
-        client: exchange.client,
+        client: exchange.origin.client,
         live: decision.live.clone(),
-        stripped: exchange.stale_ids(),
+        presented: exchange.ids(),
         attempt,
         logout: routed.logout,
     };
@@ -192,22 +195,20 @@ fn watched(
 
 /// Makes a request's head the gateway's own: hop-by-hop headers out, where it came from in.
 fn dress(
-    proxy: &Proxy,
     exchange: &Exchange,
     app: &AppRuntime,
     parts: &mut request::Parts,
     upgrade: bool,
 ) {
-    let host = head::host(parts);
-    head::clean_request(&mut parts.headers);
-    head::forwarded(&mut parts.headers, &exchange.peer.origin(&host));
+    head::clean_request(&mut parts.headers, &exchange.peer.trusted, exchange.peer.address);
+    head::forwarded(parts, &exchange.origin);
     if upgrade {
         upgrade::ask(&mut parts.headers);
     }
     if let HostHeader::Rewrite(host) = &app.app.host_header {
         parts.headers.insert(HOST, host.clone());
     }
-    parts.headers.insert(super::REQUEST_ID, proxy.request_id_header(exchange));
+    parts.headers.insert(REQUEST_ID, exchange.request_id.clone());
 }
 
 /// Lets an answer teach what it has to, before the client gets it.
@@ -236,7 +237,7 @@ async fn learn_from(
     head = returned;
     match lesson {
         Ok(lesson) => {
-            exchange.learned(lesson);
+            exchange.learned(&lesson);
             if lesson == Lesson::Dropped {
                 drop_cookies(&asked.app, &mut head.parts.headers);
             }
@@ -267,9 +268,10 @@ fn undress(
         && exchange.kind == Client::Navigation
         && routed.rule.access != Access::Public
     {
-        let set_anew = |name: &str| cookies.value_of(name).is_some();
-        for (name, expired) in exchange.expired(app, stale) {
-            if !set_anew(&name) {
+        for scope in exchange.expired(app, stale) {
+            if !cookies.sets_at(&scope)
+                && let Some(expired) = exchange.expire(&scope)
+            {
                 parts.headers.append(SET_COOKIE, expired);
             }
         }
@@ -279,10 +281,14 @@ fn undress(
 
 /// Takes the app's own session cookies out of an answer; every other Set-Cookie stays.
 fn drop_cookies(app: &AppRuntime, headers: &mut HeaderMap) {
+    let now = clock::wall();
     let kept: Vec<HeaderValue> = headers
         .get_all(SET_COOKIE)
         .iter()
-        .filter(|value| !set_cookie::name_of(value).is_some_and(|name| app.owns_cookie(name)))
+        .filter(|value| {
+            let cookie = set_cookie::parse(value, now);
+            !cookie.is_some_and(|cookie| app.owns_cookie(cookie.name))
+        })
         .cloned()
         .collect();
     headers.remove(SET_COOKIE);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::config::app::{Extractor, LoginRecipe, LogoutRecipe, Success};
 use crate::domain::session::UserName;
 
-use super::set_cookie::SetCookies;
+use super::answer_cookies::AnswerCookies;
 
 /// Bytes of a login's request that are held to be read.
 pub(crate) const LOGIN_BODY_MAX: usize = 64 * 1024;
@@ -156,7 +156,7 @@ fn from_headers(headers: &HeaderMap, name: &HeaderName) -> Extracted {
 /// The part of an answer that recipes read.
 pub(crate) struct AnswerView<'a> {
     pub(crate) parts: &'a response::Parts,
-    pub(crate) cookies: &'a SetCookies,
+    pub(crate) cookies: &'a AnswerCookies,
     /// The JSON body, where it was held and is JSON.
     pub(crate) json: Option<&'a Value>,
 }

@@ -2,8 +2,6 @@
 //!
 //! All of them are `no-store` and say that the gateway made them.
 
-use std::sync::Arc;
-
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
@@ -30,8 +28,8 @@ pub(crate) struct Refusal<'a> {
     pub(crate) app: &'a App,
     pub(crate) facts: RequestFacts,
     pub(crate) stale: Stale,
-    /// Set-Cookie values that expire the dead session's cookies, each with the cookie's name.
-    pub(crate) expired: Vec<(Arc<str>, HeaderValue)>,
+    /// Set-Cookie values that expire the dead session's cookies.
+    pub(crate) expired: Vec<HeaderValue>,
 }
 
 /// The machine-readable code of a refusal.
@@ -108,7 +106,7 @@ pub(crate) fn refuse(refusal: Refusal<'_>) -> Response<Body> {
         (None, Client::Script | Client::Upgrade, page) => problem_answer(app, stale, page),
     };
     mark(&mut answer, code(stale));
-    for (_, cookie) in refusal.expired {
+    for cookie in refusal.expired {
         answer.headers_mut().append(SET_COOKIE, cookie);
     }
     answer

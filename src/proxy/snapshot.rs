@@ -3,17 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::HeaderValue;
-
 use crate::config::Config;
-use crate::config::app::App;
+use crate::config::app::{App, Extractor};
 use crate::config::carrier::Carrier;
 use crate::domain::identity::Sid;
 use crate::domain::session::CookieScope;
 use crate::telemetry::metrics::{AppMetrics, Metrics};
 
 use super::bind::SCOPES_MAX;
-use super::set_cookie;
 
 /// The configuration in force.
 pub(crate) struct Snapshot {
@@ -38,6 +35,8 @@ pub(crate) struct AppRuntime {
     pub(crate) app: Arc<App>,
     pub(crate) metrics: AppMetrics,
     pub(crate) relogged: Relogged,
+    /// Cookies that an answer is read for: its own, and those that recipes read.
+    pub(crate) read_cookies: Vec<String>,
     /// Where the app was seen to set its cookies: what a refusal of an unknown id expires.
     seen_scopes: Mutex<Vec<CookieScope>>,
 }
@@ -51,6 +50,7 @@ impl AsRef<App> for Arc<AppRuntime> {
 impl AppRuntime {
     fn new(app: &Arc<App>, config: &Config, metrics: &Metrics) -> Self {
         Self {
+            read_cookies: read_cookies(app),
             app: Arc::clone(app),
             metrics: metrics.for_app(app, &config.policy),
             relogged: Relogged::default(),
@@ -68,50 +68,44 @@ impl AppRuntime {
 
     /// Whether a cookie is the id's, of its group, or an auth cookie.
     pub(crate) fn owns_cookie(&self, name: &str) -> bool {
-        let shape = &self.app.shape;
-        shape.carriers.iter().any(|carrier| matches!(carrier, Carrier::Cookie(id) if id == name))
-            || shape.group.iter().chain(&shape.auth_cookies).any(|cookie| cookie == name)
+        self.own_cookies().any(|own| own == name)
     }
 
     /// Remembers where the app set its cookies.
-    pub(crate) fn saw_scopes(&self, scopes: impl Iterator<Item = CookieScope>) {
+    pub(crate) fn saw_scopes<'a>(&self, scopes: impl Iterator<Item = &'a CookieScope>) {
         let mut seen = self.seen_scopes.lock().unwrap_or_else(PoisonError::into_inner);
         for scope in scopes {
-            if seen.len() < SCOPES_MAX && !seen.contains(&scope) {
-                seen.push(scope);
+            if seen.len() < SCOPES_MAX && !seen.contains(scope) {
+                seen.push(scope.clone());
             }
         }
     }
 
-    /// Set-Cookie values that expire the app's session cookies, each with the cookie's name:
-    /// wherever these scopes were recorded, wherever else the app was seen to set them, and wherever the config says.
-    pub(crate) fn expire(&self, mut scopes: Vec<CookieScope>) -> Vec<(Arc<str>, HeaderValue)> {
+    /// Every scope at which the app's session cookies may stand: these, wherever else the app was
+    /// seen to set them, and wherever the config says.
+    pub(crate) fn scopes(&self, mut scopes: Vec<CookieScope>) -> Vec<CookieScope> {
         let seen = self.seen_scopes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         scopes.extend(seen);
-        for name in self.cookie_names() {
-            for at in &self.app.expire_at {
-                scopes.push(CookieScope {
-                    name: name.into(),
-                    path: Some(at.path.as_str().into()),
-                    domain: at.domain.as_deref().map(Arc::from),
-                });
-            }
+        for name in self.own_cookies() {
+            scopes.extend(self.app.expire_at.iter().map(|at| CookieScope {
+                name: name.into(),
+                path: Some(at.path.as_str().into()),
+                domain: at.domain.as_deref().map(Arc::from),
+            }));
             if !scopes.iter().any(|scope| *scope.name == *name) {
-                let path = Some(Arc::from("/"));
-                scopes.push(CookieScope { name: name.into(), path, domain: None });
+                scopes.push(CookieScope { name: name.into(), path: None, domain: None });
             }
         }
-        let mut expired: Vec<(Arc<str>, HeaderValue)> = Vec::with_capacity(scopes.len());
+        let mut once: Vec<CookieScope> = Vec::with_capacity(scopes.len());
         for scope in scopes {
-            let cookie = (Arc::clone(&scope.name), set_cookie::expire(&scope));
-            if !expired.contains(&cookie) {
-                expired.push(cookie);
+            if !once.contains(&scope) {
+                once.push(scope);
             }
         }
-        expired
+        once
     }
 
-    fn cookie_names(&self) -> impl Iterator<Item = &str> {
+    fn own_cookies(&self) -> impl Iterator<Item = &str> {
         let shape = &self.app.shape;
         let ids = shape.carriers.iter().filter_map(|carrier| match carrier {
             Carrier::Cookie(name) => Some(name.as_str()),
@@ -120,6 +114,23 @@ impl AppRuntime {
         ids.chain(shape.group.iter().map(String::as_str))
             .chain(shape.auth_cookies.iter().map(String::as_str))
     }
+}
+
+fn read_cookies(app: &App) -> Vec<String> {
+    let shape = &app.shape;
+    let ids = shape.carriers.iter().filter_map(|carrier| match carrier {
+        Carrier::Cookie(name) => Some(name),
+        _ => None,
+    });
+    let told = app.logins.iter().flat_map(|recipe| {
+        let extractors = recipe.user.iter().chain(&recipe.groups);
+        let cookies = extractors.filter_map(|extractor| match extractor {
+            Extractor::AnswerCookie { name, .. } => Some(name),
+            _ => None,
+        });
+        cookies.chain(&recipe.success.cookie)
+    });
+    ids.chain(&shape.group).chain(&shape.auth_cookies).chain(told).cloned().collect()
 }
 
 /// Dead ids whose browser has logged in since.

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::identity::Lineage;
@@ -26,11 +25,10 @@ const BATCH_MAX: usize = 512;
 
 impl Proxy {
     /// Watches until told to stop.
-    pub async fn watch_streams(self: Arc<Self>, nudge: Arc<Notify>, shutdown: CancellationToken) {
+    pub async fn watch_streams(self: Arc<Self>, shutdown: CancellationToken) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
-                () = nudge.notified() => {}
                 () = shutdown.cancelled() => return,
             }
             if let Err(error) = self.cut_ended().await {

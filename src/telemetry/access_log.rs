@@ -48,6 +48,11 @@ enum Message {
 }
 
 impl AccessLog {
+    /// Whether anything is written.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Writes nothing.
     pub fn off() -> Self {
         Self(None)

@@ -1,0 +1,75 @@
+//! The command line: what can be said, and to whom it is passed on.
+
+mod demo;
+mod serve;
+mod sessions;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+use crate::telemetry::build_info::BuildInfo;
+
+/// A configuration that cannot be used (`EX_CONFIG` of sysexits.h).
+pub const EXIT_CONFIG: u8 = 78;
+
+/// Session timeouts for web applications that lack them.
+#[derive(Debug, Parser)]
+#[command(name = "curfew", version = BuildInfo::VERSION_LINE, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve {
+        /// The configuration
+        #[arg(long, short, env = "CURFEW_CONFIG", default_value = "curfew.toml", value_hint = ValueHint::FilePath)]
+        config: PathBuf,
+    },
+    /// Show every problem of a configuration, or what it means
+    Check {
+        /// The configuration
+        #[arg(env = "CURFEW_CONFIG", default_value = "curfew.toml", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Print the JSON Schema from which editors complete a configuration
+    Schema,
+    /// Try it: a small procurement app behind the gateway, with limits of seconds
+    Demo(demo::DemoArgs),
+    /// Look after sessions through the admin listener
+    Sessions {
+        #[command(subcommand)]
+        command: sessions::SessionsCommand,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Runs what the command line asks for.
+pub fn run() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve { config } => serve::serve(&config),
+        Command::Check { file } => check::check(&file),
+        Command::Schema => schema::print(),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Sessions { command } => sessions::run(command),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "curfew", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Says what went wrong, in one line.
+fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+    anstream::eprintln!("error: {error}");
+    ExitCode::FAILURE
+}
