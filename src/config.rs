@@ -4,8 +4,17 @@
 
 pub mod app;
 pub mod carrier;
+mod check;
+pub mod defaults;
+pub mod fault;
+pub mod lines;
+pub mod load;
+mod raw;
+mod reader;
+mod suggest;
+pub mod surroundings;
+mod value;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,10 +23,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::domain::identity::Keyring;
-use crate::domain::limits::Rule;
 use crate::domain::policy::Policy;
 
 use app::App;
+use lines::RuleLines;
 
 /// A configuration without a fault.
 #[derive(Debug)]
@@ -33,7 +42,7 @@ pub struct Config {
     /// Roles, limits, the ceiling.
     pub policy: Policy,
     /// The line on which each rule of the policy stands.
-    pub lines: HashMap<Rule, usize>,
+    pub lines: RuleLines,
     /// How many sessions without a login are recorded.
     pub anonymous: AnonymousCaps,
     /// The apps; at least one.

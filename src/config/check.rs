@@ -1,0 +1,104 @@
+//! From the raw form to the checked one: whatever means something is understood here, once.
+//!
+//! Each part returns `None` where it pushed a fault, and goes on to find the others first.
+
+mod app;
+mod extractor;
+mod http_words;
+mod limits;
+mod listeners;
+mod overlap;
+mod pattern;
+mod reach;
+mod recipe;
+mod records;
+mod secrets;
+mod session;
+mod store;
+
+use std::sync::Arc;
+
+use crate::domain::policy::PolicyVersion;
+
+use super::Config;
+use super::fault::{At, Code, Fault, Findings, Place, line_of};
+use super::raw::RawConfig;
+use super::surroundings::Surroundings;
+
+pub(super) use secrets::version_of;
+
+/// What every part of the check may look at.
+pub(super) struct Checker<'a> {
+    pub(super) findings: &'a Findings,
+    pub(super) surroundings: &'a Surroundings<'a>,
+    pub(super) text: &'a str,
+    pub(super) version: PolicyVersion,
+}
+
+impl Checker<'_> {
+    /// The configuration, where nothing is wrong with it.
+    pub(super) fn config(&self, raw: &RawConfig) -> Option<Config> {
+        let listeners = self.listeners(&raw.listeners);
+        let admin = self.admin(raw.admin.as_ref());
+        let store = self.store(raw.store.as_ref());
+        let keys = self.keys(raw.store.as_ref());
+        let (policy, mut lines) = self.policy(raw);
+        let anonymous = self.anonymous_caps(raw.anonymous.as_ref());
+        let trusts_proxies = raw.listeners.iter().any(|listener| {
+            let trusted = listener.value.trusted_proxies.as_ref();
+            trusted.is_some_and(|list| !list.value.is_empty())
+        });
+        let apps: Vec<_> = raw
+            .apps
+            .iter()
+            .map(|app| self.app(app, trusts_proxies, &mut lines))
+            .collect();
+        self.apps_between_them(&raw.apps, &apps);
+        Some(Config {
+            listeners,
+            admin: admin?,
+            store: store?,
+            keys: Arc::new(keys?),
+            policy,
+            lines,
+            anonymous,
+            apps: apps.into_iter().collect::<Option<_>>()?,
+            records: self.records(raw.records.as_ref())?,
+            waits: self.waits(raw.waits.as_ref()),
+        })
+    }
+
+    fn error(&self, code: Code, place: &Place, message: impl std::fmt::Display, help: &str) {
+        self.findings
+            .push(Fault::error(code, place, message).help(help));
+    }
+
+    fn line(&self, place: &Place) -> usize {
+        line_of(self.text, place.span.start)
+    }
+
+    /// A fault for each of `values` that an earlier one equals.
+    fn no_duplicates<'v, T: PartialEq + 'v>(
+        &self,
+        values: impl IntoIterator<Item = (&'v T, &'v Place)>,
+        help: &str,
+    ) {
+        let mut seen: Vec<(&T, &Place)> = Vec::new();
+        for (value, place) in values {
+            match seen.iter().find(|(earlier, _)| *earlier == value) {
+                Some((_, first)) => self.findings.push(
+                    Fault::error(Code::Duplicate, place, "said twice")
+                        .label("again here")
+                        .other(first, "first said here")
+                        .help(help),
+                ),
+                None => seen.push((value, place)),
+            }
+        }
+    }
+}
+
+/// The values of a list, or none.
+fn items<T>(list: Option<&At<Vec<At<T>>>>) -> &[At<T>] {
+    list.map_or(&[], |list| list.value.as_slice())
+}

@@ -1,0 +1,126 @@
+//! How an app's session looks on the wire.
+
+use super::{Checker, items};
+use crate::config::app::{ExpireAt, Extractor};
+use crate::config::carrier::{AuthorizationRule, Carrier, SessionShape};
+use crate::config::fault::{At, Code, Fault};
+use crate::config::raw::app::{RawExpireAt, RawSession};
+
+impl Checker<'_> {
+    pub(super) fn shape(&self, raw: &RawSession) -> Option<SessionShape> {
+        let also = items(raw.also.as_ref());
+        let told: Vec<&At<String>> = raw.id.iter().chain(also).collect();
+        self.no_duplicates(
+            told.iter().map(|told| (&told.value, &told.place)),
+            "name each carrier once",
+        );
+        let carriers: Vec<Option<Carrier>> = told.iter().map(|told| self.carrier(told)).collect();
+        let group = self.cookies(items(raw.group.as_ref()));
+        let auth_cookies = self.cookies(items(raw.auth_cookies.as_ref()));
+        self.one_part_for_each_cookie(raw);
+        raw.id.as_ref()?;
+        Some(SessionShape {
+            carriers: carriers.into_iter().collect::<Option<_>>()?,
+            group,
+            auth_cookies,
+            authorization: raw
+                .authorization
+                .as_ref()
+                .map_or(AuthorizationRule::Strip, |told| told.value.0),
+        })
+    }
+
+    fn carrier(&self, told: &At<String>) -> Option<Carrier> {
+        match told.value.parse() {
+            Ok(carrier) => Some(carrier),
+            Err(error) => {
+                let fault = Fault::error(Code::Carrier, &told.place, error);
+                let help = match told.value.contains(':') {
+                    true => "write KIND:NAME, like \"cookie:JSESSIONID\"".to_owned(),
+                    false => format!("write \"cookie:{}\" if it is a cookie", told.value),
+                };
+                self.findings.push(fault.help(help));
+                None
+            }
+        }
+    }
+
+    fn cookies(&self, list: &[At<String>]) -> Vec<String> {
+        list.iter()
+            .filter_map(|told| self.cookie_name(told))
+            .collect()
+    }
+
+    /// A cookie carries the id, belongs to its group or logs in by itself: one of them.
+    fn one_part_for_each_cookie(&self, raw: &RawSession) {
+        let carriers: Vec<At<String>> = raw
+            .id
+            .iter()
+            .chain(items(raw.also.as_ref()))
+            .filter_map(|told| {
+                let value = told.value.strip_prefix("cookie:")?.to_owned();
+                let place = told.place.clone();
+                Some(At { value, place })
+            })
+            .collect();
+        let cookies = carriers
+            .iter()
+            .chain(items(raw.group.as_ref()))
+            .chain(items(raw.auth_cookies.as_ref()));
+        self.no_duplicates(
+            cookies.map(|told| (&told.value, &told.place)),
+            "a cookie has one part: the id, the group or auth_cookies",
+        );
+    }
+
+    /// Where else the app announces an id: in what only an answer holds.
+    pub(super) fn issued(&self, raw: &RawSession) -> Vec<Extractor> {
+        let told = items(raw.issued.as_ref());
+        let extractors = told.iter().filter_map(|told| {
+            let extractor = self.extractor(told)?;
+            if matches!(
+                extractor,
+                Extractor::AnswerHeader(_) | Extractor::AnswerJson(_)
+            ) {
+                return Some(extractor);
+            }
+            let (message, help) = match extractor {
+                Extractor::AnswerCookie { .. } => (
+                    "a Set-Cookie announces an id by itself",
+                    "write the cookie into `id` or `also`",
+                ),
+                _ => (
+                    "an app announces an id in its answer, not in a request",
+                    "write \"answer-header:NAME\" or \"answer-json:/POINTER\"",
+                ),
+            };
+            self.error(Code::Extractor, &told.place, message, help);
+            None
+        });
+        extractors.collect()
+    }
+
+    pub(super) fn expire_at(&self, raw: &[At<RawExpireAt>]) -> Vec<ExpireAt> {
+        raw.iter()
+            .filter_map(|raw| {
+                let path = raw.value.path.as_ref()?;
+                let attribute = |text: &str| !text.contains(|c: char| c == ';' || c.is_control());
+                if !path.value.starts_with('/') || !attribute(&path.value) {
+                    let message = format!("{:?} is no Path of a cookie", path.value);
+                    self.error(Code::Path, &path.place, message, "write \"/\" or \"/app\"");
+                    return None;
+                }
+                let domain = raw.value.domain.as_ref();
+                if let Some(told) = domain.filter(|told| !attribute(&told.value)) {
+                    let message = format!("{:?} is no Domain of a cookie", told.value);
+                    self.error(Code::Address, &told.place, message, "write \"example.com\"");
+                    return None;
+                }
+                Some(ExpireAt {
+                    path: path.value.clone(),
+                    domain: domain.map(|told| told.value.clone()),
+                })
+            })
+            .collect()
+    }
+}

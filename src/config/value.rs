@@ -1,0 +1,361 @@
+//! The kinds of value that the file may hold, each with its way to be read and its JSON Schema.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use toml::de::DeValue;
+use toml::value::{Datetime, Offset};
+
+use crate::domain::access::{Access, Activity, OnStale};
+use crate::domain::time::Timestamp;
+
+use super::carrier::AuthorizationRule;
+use super::fault::{At, Code};
+use super::suggest::nearest;
+
+/// Why a value is not of the kind that its key has.
+pub(super) enum Unfit {
+    /// It is of another TOML type.
+    Type,
+    /// It is of the right TOML type, and means nothing.
+    Meaning {
+        code: Code,
+        message: String,
+        help: String,
+    },
+}
+
+/// A kind of value.
+pub(super) trait FromValue: Sized {
+    /// What it is called in a message, with its article.
+    const KIND: &'static str;
+    /// How one is written.
+    const EXAMPLE: &'static str;
+
+    fn from_value(value: &DeValue<'_>) -> Result<Self, Unfit>;
+}
+
+impl FromValue for String {
+    const KIND: &'static str = "a string";
+    const EXAMPLE: &'static str = "a text in quotes";
+
+    fn from_value(value: &DeValue<'_>) -> Result<Self, Unfit> {
+        value.as_str().map(str::to_owned).ok_or(Unfit::Type)
+    }
+}
+
+impl FromValue for bool {
+    const KIND: &'static str = "a boolean";
+    const EXAMPLE: &'static str = "`true` or `false`";
+
+    fn from_value(value: &DeValue<'_>) -> Result<Self, Unfit> {
+        value.as_bool().ok_or(Unfit::Type)
+    }
+}
+
+impl FromValue for u64 {
+    const KIND: &'static str = "a number";
+    const EXAMPLE: &'static str = "a whole number without quotes";
+
+    fn from_value(value: &DeValue<'_>) -> Result<Self, Unfit> {
+        let integer = value.as_integer().ok_or(Unfit::Type)?;
+        Self::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| Unfit::Meaning {
+            code: Code::Range,
+            message: format!("{integer} is not a number from 0 to {}", Self::MAX),
+            help: "write a whole number".to_owned(),
+        })
+    }
+}
+
+/// A duration, written as a text with units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct DurationText(pub(super) Duration);
+
+/// A longer limit or wait than this is a slip of the pen: no session of a person lives that long.
+pub(super) const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// Which duration texts are possible, for editors.
+const DURATION_PATTERN: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*(ms|millis|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|wks?|weeks?)\s*)+$";
+
+impl FromValue for DurationText {
+    const KIND: &'static str = "a duration";
+    const EXAMPLE: &'static str = "a text with a unit, like \"15m\" or \"15s\"";
+
+    fn from_value(value: &DeValue<'_>) -> Result<Self, Unfit> {
+        let unfit = |code, message: String, help: String| Unfit::Meaning {
+            code,
+            message,
+            help,
+        };
+        if let Some(number) = value.as_integer() {
+            let message = format!("{number} has no unit");
+            let help = format!("write \"{number}m\" or \"{number}s\"");
+            return Err(unfit(Code::Duration, message, help));
+        }
+        let text = value.as_str().ok_or(Unfit::Type)?.trim();
+        let quoted = format!("{text:?}");
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let message = format!("{quoted} has no unit");
+            let help = format!("write \"{text}m\" or \"{text}s\"");
+            return Err(unfit(Code::Duration, message, help));
+        }
+        if let Some(unit) = calendar_unit(text) {
+            let message = format!("`{unit}` is a unit without a fixed length");
+            let help = "write days, like \"30d\"; `m` is a minute".to_owned();
+            return Err(unfit(Code::Duration, message, help));
+        }
+        let Ok(duration) = humantime::parse_duration(text) else {
+            let message = format!("{quoted} is no duration");
+            let help = "write numbers with units (ms, s, m, h, d, w), like \"1h 30m\"".to_owned();
+            return Err(unfit(Code::Duration, message, help));
+        };
+        if duration.as_millis() == 0 {
+            let message = format!("{quoted} is shorter than a millisecond");
+            let help = "write how long, like \"15m\"; nothing can be switched off by zero";
+            return Err(unfit(Code::DurationRange, message, help.to_owned()));
+        }
+        if duration > DURATION_MAX {
+            let message = format!("{quoted} is longer than a year");
+            return Err(unfit(
+                Code::DurationRange,
+                message,
+                "write at most \"366d\"".to_owned(),
+            ));
+        }
+        Ok(Self(duration))
+    }
+}
+
+/// The month or year in a duration text: `humantime` takes `1M` for 30.44 days, and a reader may
+/// take it for a minute.
+fn calendar_unit(text: &str) -> Option<&str> {
+    text.split(|c: char| !c.is_alphabetic()).find(|unit| {
+        matches!(
+            *unit,
+            "M" | "month" | "months" | "y" | "year" | "years" | "yr" | "yrs"
+        )
+    })
+}
+
+impl JsonSchema for DurationText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": DURATION_PATTERN })
+    }
+}
+
+/// An instant with its offset, as a TOML date-time or as the same in quotes (RFC 3339).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Instant(pub(super) Timestamp);
+
+impl FromValue for Instant {
+    const KIND: &'static str = "a date and time";
+    const EXAMPLE: &'static str = "one with its offset, like 2026-07-01T00:00:00Z";
+
+    fn from_value(value: &DeValue<'_>) -> Result<Self, Unfit> {
+        let told = match value {
+            DeValue::Datetime(told) => Some(*told),
+            DeValue::String(text) => text.parse::<Datetime>().ok(),
+            _ => return Err(Unfit::Type),
+        };
+        told.and_then(instant)
+            .map(Self)
+            .ok_or_else(|| Unfit::Meaning {
+                code: Code::WrongType,
+                message: "not a date and time with its offset from UTC".to_owned(),
+                help: format!("write {}", Self::EXAMPLE),
+            })
+    }
+}
+
+fn instant(told: Datetime) -> Option<Timestamp> {
+    let (date, time, offset) = (told.date?, told.time?, told.offset?);
+    let east_minutes = match offset {
+        Offset::Z => 0,
+        Offset::Custom { minutes } => i64::from(minutes),
+    };
+    let utc = humantime::parse_rfc3339(&format!("{date}T{time}Z")).ok()?;
+    let since = utc.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let millis = i64::try_from(since.as_millis()).ok()? - east_minutes * 60_000;
+    u64::try_from(millis).ok().map(Timestamp::from_millis)
+}
+
+impl JsonSchema for Instant {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Instant".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+/// A value that a JSON field is compared with.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Scalar(pub(super) serde_json::Value);
+
+impl FromValue for Scalar {
+    const KIND: &'static str = "a string, number or boolean";
+    const EXAMPLE: &'static str = "what the field must equal, or \"*\" where it must only be there";
+
+    fn from_value(value: &DeValue<'_>) -> Result<Self, Unfit> {
+        let scalar = match value {
+            DeValue::String(text) => serde_json::Value::from(text.as_ref()),
+            DeValue::Boolean(flag) => serde_json::Value::from(*flag),
+            DeValue::Integer(number) => {
+                let number = i64::from_str_radix(number.as_str(), number.radix());
+                serde_json::Value::from(number.map_err(|_| Unfit::Type)?)
+            }
+            DeValue::Float(number) => {
+                serde_json::Value::from(number.as_str().parse::<f64>().map_err(|_| Unfit::Type)?)
+            }
+            DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                return Err(Unfit::Type);
+            }
+        };
+        Ok(Self(scalar))
+    }
+}
+
+impl JsonSchema for Scalar {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Scalar".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number", "boolean"] })
+    }
+}
+
+/// A meaning that is written as one of a few words.
+pub(super) trait Words: Copy + PartialEq + 'static {
+    const WORDS: &'static [(&'static str, Self)];
+
+    /// The word for this meaning.
+    fn word(self) -> &'static str {
+        Self::WORDS
+            .iter()
+            .find(|(_, meaning)| *meaning == self)
+            .map_or("", |(word, _)| word)
+    }
+}
+
+impl Words for Access {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("public", Self::Public),
+        ("session", Self::Session),
+        ("authenticated", Self::Authenticated),
+    ];
+}
+
+impl Words for Activity {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("active", Self::Active), ("passive", Self::Passive)];
+}
+
+impl Words for OnStale {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("refuse", Self::Refuse), ("strip", Self::Strip)];
+}
+
+impl Words for AuthorizationRule {
+    const WORDS: &'static [(&'static str, Self)] = &[("strip", Self::Strip), ("pass", Self::Pass)];
+}
+
+/// What a store outage means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnOutage {
+    /// Requests that need a session are answered with 503.
+    Deny,
+}
+
+impl Words for OnOutage {
+    const WORDS: &'static [(&'static str, Self)] = &[("deny", Self::Deny)];
+}
+
+/// One of the words of `T`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word<T>(pub(super) T);
+
+impl<T: Words> FromValue for Word<T> {
+    const KIND: &'static str = "a string";
+    const EXAMPLE: &'static str = "a word in quotes";
+
+    fn from_value(value: &DeValue<'_>) -> Result<Self, Unfit> {
+        let typed = value.as_str().ok_or(Unfit::Type)?;
+        let meaning = T::WORDS.iter().find(|(word, _)| *word == typed);
+        meaning.map(|(_, meaning)| Self(*meaning)).ok_or_else(|| {
+            let words = T::WORDS.iter().map(|(word, _)| *word);
+            Unfit::Meaning {
+                code: Code::UnknownWord,
+                message: format!("{typed:?} means nothing here"),
+                help: format!("write {}", did_you_mean(typed, words)),
+            }
+        })
+    }
+}
+
+impl<T: Words> JsonSchema for Word<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Word".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let words: Vec<&str> = T::WORDS.iter().map(|(word, _)| *word).collect();
+        json_schema!({ "type": "string", "enum": words })
+    }
+}
+
+/// The nearest of `words` where one is near, else all of them: `"a", "b" or "c"`.
+pub(super) fn did_you_mean<'a>(
+    typed: &str,
+    words: impl IntoIterator<Item = &'a str> + Clone,
+) -> String {
+    if let Some(word) = nearest(typed, words.clone()) {
+        return format!("{word:?}");
+    }
+    let words: Vec<String> = words.into_iter().map(|word| format!("{word:?}")).collect();
+    match words.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
