@@ -106,6 +106,8 @@ impl CarrierProblem {
 pub(crate) enum Strip<'a> {
     /// Everything that is or logs in to a session: ids, group, auth cookies, and `Authorization` unless it may pass.
     Session,
+    /// The same, but for `Authorization` of a scheme that is no carrier: a public route may have a use for it.
+    Ids,
     /// The auth cookies for whose index and canonical value this is true.
     AuthCookies(&'a dyn Fn(usize, &[u8]) -> bool),
     /// `Authorization` of a scheme that is no carrier, unless it may pass.
@@ -140,7 +142,8 @@ pub(crate) fn presented(parts: &Parts, shape: &SessionShape) -> Result<Presented
 /// Only for a request that `presented` did not refuse.
 pub(crate) fn strip(parts: &mut Parts, shape: &SessionShape, what: Strip<'_>) {
     match what {
-        Strip::Session => {
+        Strip::Session | Strip::Ids => {
+            let passes = matches!(what, Strip::Ids) || shape.authorization == AuthorizationRule::Pass;
             strip_cookies(&mut parts.headers, |pair| {
                 shape.role_of(pair).is_some() || shape.hidden_in(pair)
             });
@@ -155,7 +158,7 @@ pub(crate) fn strip(parts: &mut Parts, shape: &SessionShape, what: Strip<'_>) {
                 }
             }
             keep_values(&mut parts.headers, &AUTHORIZATION, |header| {
-                shape.authorization == AuthorizationRule::Pass && !shape.carries(header)
+                passes && !shape.carries(header)
             });
         }
         Strip::AuthCookies(failing) => strip_cookies(
@@ -169,6 +172,12 @@ pub(crate) fn strip(parts: &mut Parts, shape: &SessionShape, what: Strip<'_>) {
 }
 
 impl Presented {
+    /// The values of the group's cookie of this index.
+    pub(crate) fn group_values(&self, index: usize) -> impl Iterator<Item = &[u8]> {
+        let of_name = self.group.iter().filter(move |companion| companion.index == index);
+        of_name.map(|companion| &*companion.value)
+    }
+
     /// The ids of one carrier; cookies were read before.
     fn add_carried(&mut self, parts: &Parts, carrier: &Carrier) -> Result<(), CarrierProblem> {
         match carrier {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Response};
 
 use crate::clock::monotonic;
 use crate::domain::access::Client;
@@ -22,12 +22,14 @@ use crate::telemetry::metrics::VerdictLabel;
 use super::Proxy;
 use super::body::Body;
 use super::error::ProxyError;
-use super::head::Origin;
+use super::head::client::wants;
+use super::head::forwarded::{Origin, Scheme, forwarded};
+use super::head::hygiene;
 use super::learn::Lesson;
 use super::route::Routed;
 use super::snapshot::{AppRuntime, Snapshot};
 use super::set_cookie::Transport;
-use super::{head, respond, set_cookie};
+use super::{respond, set_cookie};
 
 /// The name under which the gateway and the app log a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,8 +38,8 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
-    /// Whether the connection speaks TLS.
-    pub(crate) secure: bool,
+    /// What the connection speaks.
+    pub(crate) scheme: Scheme,
     /// Peers whose forwarding headers are believed.
     pub(crate) trusted: Arc<[ipnet::IpNet]>,
 }
@@ -80,42 +82,19 @@ struct FoundId {
 }
 
 impl Exchange {
-    pub(crate) fn begin(proxy: &Proxy, peer: Peer, request: &Request<Incoming>) -> Self {
-        let headers = request.headers();
+    pub(crate) fn begin(proxy: &Proxy, peer: Peer, parts: &Parts) -> Self {
         let snapshot = proxy.snapshot.load_full();
-        let origin = head::origin(headers, peer.address, peer.secure, &peer.trusted);
-        let request_id = proxy.request_id(headers, &peer);
         let now = proxy.clock.now();
+        let request_id = proxy.request_id(&parts.headers, &peer);
         let entry = proxy.telemetry.access.is_on().then(|| {
-            Box::new(AccessEntry {
-                at: now,
-                request: String::from_utf8_lossy(request_id.as_bytes()).into_owned(),
-                client: origin.client,
-                method: request.method().clone(),
-                host: None,
-                path: String::new(),
-                app: None,
-                route: None,
-                session: None,
-                access: None,
-                activity: None,
-                verdict: VerdictLabel::Error,
-                reason: None,
-                happened: None,
-                status: StatusCode::OK,
-                policy: snapshot.config.policy.version,
-                total: Duration::ZERO,
-                own: Duration::ZERO,
-                upstream: None,
-                store: None,
-                bytes_in: None,
-                bytes_out: 0,
-            })
+            let request = String::from_utf8_lossy(request_id.as_bytes()).into_owned();
+            let version = snapshot.config.policy.version;
+            Box::new(AccessEntry::new(now, request, peer.address, parts.method.clone(), version))
         });
         Self {
             now,
-            kind: head::wants(request.method(), headers),
-            origin,
+            kind: wants(parts),
+            origin: Origin { address: peer.address, scheme: peer.scheme },
             request_id,
             began: monotonic(),
             waited: None,
@@ -128,15 +107,25 @@ impl Exchange {
         }
     }
 
+    /// Makes the head the gateway's own, as far as it tells of the client and of this connection.
+    pub(crate) fn receive(&mut self, parts: &mut Parts, host: &str) {
+        let Peer { address, scheme, trusted } = &self.peer;
+        hygiene::clean_request(&mut parts.headers);
+        self.origin = forwarded(&mut parts.headers, *address, trusted, *scheme, host);
+        if let Some(entry) = &mut self.entry {
+            entry.client = self.origin.address;
+            entry.host = Some(host.to_owned());
+        }
+    }
+
     /// The request's app and route are known.
-    pub(crate) fn routed(&mut self, app: &Arc<AppRuntime>, routed: &Routed, host: &str, path: &str) {
+    pub(crate) fn routed(&mut self, app: &Arc<AppRuntime>, routed: &Routed, path: &str) {
         self.app = Some(Arc::clone(app));
         if let Some(entry) = &mut self.entry {
             entry.app = Some(Arc::clone(&app.app.name));
             entry.route = Some(Arc::clone(&routed.label));
             entry.access = Some(routed.rule.access);
             entry.activity = Some(routed.rule.activity);
-            entry.host = Some(host.to_owned());
             entry.path = path.to_owned();
         }
     }
@@ -196,7 +185,7 @@ impl Exchange {
             limits: &limits,
             policy: config.policy.version,
             at: self.now,
-            client: Some(self.origin.client),
+            client: Some(self.origin.address),
         };
         let nonce = u32::from_le_bytes(proxy.entropy.bytes());
         proxy.telemetry.events.refused(refusal_event(facts, stale, nonce));
@@ -238,7 +227,10 @@ impl Exchange {
     /// A Set-Cookie that deletes a cookie at a scope.
     pub(crate) fn expire(&self, scope: &CookieScope) -> Option<HeaderValue> {
         let path = scope.path.as_deref().unwrap_or("/");
-        let transport = if self.origin.secure { Transport::Tls } else { Transport::Plain };
+        let transport = match self.origin.scheme {
+            Scheme::Https => Transport::Tls,
+            Scheme::Http => Transport::Plain,
+        };
         set_cookie::expire(&scope.name, path, scope.domain.as_deref(), transport)
     }
 

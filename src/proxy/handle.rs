@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
@@ -22,8 +23,9 @@ pub(crate) async fn handle(
     peer: Peer,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let mut exchange = Exchange::begin(&proxy, peer, &request);
-    match judge(&proxy, &mut exchange, request).await {
+    let (parts, body) = request.into_parts();
+    let mut exchange = Exchange::begin(&proxy, peer, &parts);
+    match judge(&proxy, &mut exchange, parts, body).await {
         Ok(Judged::Admitted(admitted)) if admitted.routed.changes_session() => {
             // The app will have logged somebody in or out, whether or not the client waits for
             // the answer: the exchange runs on if the connection does not.
@@ -57,12 +59,14 @@ enum Judged {
 async fn judge(
     proxy: &Arc<Proxy>,
     exchange: &mut Exchange,
-    request: Request<Incoming>,
+    mut parts: Parts,
+    body: Incoming,
 ) -> Result<Judged, ProxyError> {
-    let (parts, body) = request.into_parts();
     head::check(&parts)?;
+    let host = head::host(&parts).unwrap_or_default().into_owned();
+    exchange.receive(&mut parts, &host);
     let normal = path::normalise(parts.uri.path())?;
-    let app = route::app_for(&exchange.snapshot.apps, &head::host(&parts), normal.as_str());
+    let app = route::app_for(&exchange.snapshot.apps, &host, normal.as_str());
     let app = Arc::clone(app.ok_or(ProxyError::NoApp)?);
     let routed = route::route(&app.app, &parts, &normal);
     let facts = routed.facts(&parts.method, exchange.kind);
@@ -71,8 +75,9 @@ async fn judge(
 
     let decision = match proxy.decide(exchange, &app, facts, &presented).await {
         Ok(decision) => decision,
-        // What needs no session is served without ids; nothing else may pass.
-        Err(error) if facts.access == Access::Public => {
+        // What needs no session is served without ids; nothing else may pass. A login may need
+        // its anonymous id, and could not be learned: better an honest 503 than a failed login.
+        Err(error) if facts.access == Access::Public && routed.logins.is_empty() => {
             exchange.store_failed(&error);
             decide_unknown(facts)
         }

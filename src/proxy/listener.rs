@@ -19,6 +19,7 @@ use crate::telemetry::metrics::ListenerMetrics;
 use super::Proxy;
 use super::exchange::Peer;
 use super::handle::handle;
+use super::head::forwarded::Scheme;
 use super::tls::{self, TlsError, TlsKeys};
 
 /// Connections of one listener. Beyond it, clients wait in the kernel's queue.
@@ -128,7 +129,7 @@ impl Lane {
         }
         let peer = Peer {
             address: address.ip(),
-            secure: self.keys.is_some(),
+            scheme: if self.keys.is_some() { Scheme::Https } else { Scheme::Http },
             trusted: Arc::clone(&self.trusted),
         };
         match &self.keys {

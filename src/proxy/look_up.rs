@@ -138,7 +138,7 @@ impl Proxy {
             limits: &limits,
             policy: config.policy.version,
             at: exchange.now,
-            client: Some(exchange.origin.client),
+            client: Some(exchange.origin.address),
         };
         let authenticated = session.is_authenticated();
         let end = End {

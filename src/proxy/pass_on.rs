@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HOST, SET_COOKIE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, EXPECT, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, request, response};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -29,7 +29,8 @@ use super::snapshot::AppRuntime;
 use super::stream::body::CountedBody;
 use super::stream::progress::{Direction, Progress};
 use super::stream::registry::{StreamKey, StreamKind};
-use super::{bind, head, upgrade};
+use super::head::hygiene;
+use super::{bind, upgrade};
 
 /// Bodies up to this size are not watched: they are over before a session's end could cut them.
 const UNWATCHED_BYTES_MAX: u64 = 64 * 1024;
@@ -83,7 +84,7 @@ pub(crate) async fn pass_on(
         snapshot: Arc::clone(&exchange.snapshot),
         app: Arc::clone(&app),
         now: exchange.now,
-        client: exchange.origin.client,
+        client: exchange.origin.address,
         live: decision.live.clone(),
         presented: exchange.ids(),
         attempt,
@@ -193,21 +194,24 @@ fn watched(
     Ok(Body::Passing(Box::new(counted)))
 }
 
-/// Makes a request's head the gateway's own: hop-by-hop headers out, where it came from in.
-fn dress(
-    exchange: &Exchange,
-    app: &AppRuntime,
-    parts: &mut request::Parts,
-    upgrade: bool,
-) {
-    head::clean_request(&mut parts.headers, &exchange.peer.trusted, exchange.peer.address);
-    head::forwarded(parts, &exchange.origin);
+/// Writes the last of a request's head that is the gateway's own.
+fn dress(exchange: &Exchange, app: &AppRuntime, parts: &mut request::Parts, upgrade: bool) {
     if upgrade {
-        upgrade::ask(&mut parts.headers);
+        hygiene::ask_for_websocket(&mut parts.headers);
     }
-    if let HostHeader::Rewrite(host) = &app.app.host_header {
-        parts.headers.insert(HOST, host.clone());
+    match (&app.app.host_header, parts.uri.authority()) {
+        (HostHeader::Rewrite(host), _) => {
+            parts.headers.insert(HOST, host.clone());
+        }
+        // In absolute form the target's host counts (RFC 9112, 3.2.2); the app gets origin form.
+        (HostHeader::Pass, Some(authority)) => {
+            if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+                parts.headers.insert(HOST, host);
+            }
+        }
+        (HostHeader::Pass, None) => {}
     }
+    parts.headers.remove(EXPECT);
     parts.headers.insert(REQUEST_ID, exchange.request_id.clone());
 }
 
@@ -260,7 +264,7 @@ fn undress(
     head: AnswerHead,
 ) -> response::Parts {
     let AnswerHead { mut parts, cookies, .. } = head;
-    head::clean_response(&mut parts.headers);
+    hygiene::clean_response(&mut parts.headers);
     if exchange.store_is_down() {
         drop_cookies(app, &mut parts.headers);
     }

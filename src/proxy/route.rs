@@ -166,8 +166,3 @@ fn header_has(parts: &Parts, name: &HeaderName, value: Option<&str>) -> bool {
         value.is_none_or(|value| found.as_bytes().eq_ignore_ascii_case(value.as_bytes()))
     })
 }
-
-/// What a client is, from the head of its request.
-pub(crate) fn client(parts: &Parts) -> Client {
-    super::head::wants(parts)
-}

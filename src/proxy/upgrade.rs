@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Response, request, response};
+use http::{Response, request, response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -16,7 +15,7 @@ use crate::telemetry::metrics::StreamCut;
 use super::Proxy;
 use super::body::Body;
 use super::error::ProxyError;
-use super::head;
+use super::head::hygiene;
 use super::snapshot::AppRuntime;
 use super::stream::handle::StreamHandle;
 use super::stream::registry::{StreamKey, StreamKind};
@@ -25,12 +24,6 @@ use super::stream::tunnel::{Protocol, Why, tunnel};
 /// The client's side of an upgrade, where the request asks for one that passes.
 pub(crate) fn wanted(client: Client, parts: &mut request::Parts) -> Option<OnUpgrade> {
     if client == Client::Upgrade { parts.extensions.remove::<OnUpgrade>() } else { None }
-}
-
-/// Asks the app for the upgrade that the client asked for: the only one that passes.
-pub(crate) fn ask(headers: &mut HeaderMap) {
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
 /// Joins both sides. Nothing passes before the app has agreed to what was asked for.
@@ -67,8 +60,8 @@ pub(crate) fn join(
             app.metrics.stream_cut(StreamCut::Ended(reason));
         }
     });
-    head::clean_response(&mut parts.headers);
-    ask(&mut parts.headers);
+    hygiene::clean_response(&mut parts.headers);
+    hygiene::ask_for_websocket(&mut parts.headers);
     Ok(Response::from_parts(parts, Body::empty()))
 }
 

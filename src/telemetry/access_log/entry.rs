@@ -77,6 +77,40 @@ pub enum Happened {
 }
 
 impl AccessEntry {
+    /// What is known of a request when it begins.
+    pub fn new(
+        at: Timestamp,
+        request: String,
+        client: IpAddr,
+        method: Method,
+        policy: PolicyVersion,
+    ) -> Self {
+        Self {
+            at,
+            request,
+            client,
+            method,
+            host: None,
+            path: String::new(),
+            app: None,
+            route: None,
+            session: None,
+            access: None,
+            activity: None,
+            verdict: VerdictLabel::Error,
+            reason: None,
+            happened: None,
+            status: StatusCode::OK,
+            policy,
+            total: Duration::ZERO,
+            own: Duration::ZERO,
+            upstream: None,
+            store: None,
+            bytes_in: None,
+            bytes_out: 0,
+        }
+    }
+
     /// The entry as it is spelled.
     pub(super) fn line(&self) -> AccessLine<'_> {
         let session = self.session.as_deref();

@@ -1,0 +1,1 @@
+//! `curfew sessions`: looking after sessions through the admin listener.
