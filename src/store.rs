@@ -7,9 +7,12 @@
 pub mod event;
 pub mod memory;
 pub mod op;
+pub mod redis;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::cuts::{Cuts, Scope};
 use crate::domain::identity::Sid;
@@ -19,6 +22,7 @@ use crate::domain::time::Timestamp;
 use event::{EventId, SessionEvent};
 use memory::MemoryStore;
 use op::{Activated, Activation, Bound, Claim, Claimed, Created, End, Ended, NewSession, Touched};
+use redis::RedisStore;
 
 /// Why a store did not answer. No answer is never taken for "no session".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,17 +65,55 @@ pub struct LookUp {
     pub cuts: Arc<Cuts>,
 }
 
+/// Whether the store serves, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It does.
+    Up,
+    /// It does not, or has not been reached yet.
+    Down {
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+impl Health {
+    /// Whether it serves.
+    pub const fn is_up(self) -> bool {
+        matches!(self, Self::Up)
+    }
+}
+
 /// The store of a deployment.
 pub enum Store {
     /// In this process; gone with it.
     Memory(MemoryStore),
+    /// In Redis, shared by all gateways.
+    Redis(Box<RedisStore>),
 }
 
 impl Store {
+    /// Does what the store does by itself, such as to watch a server; returns after `shutdown`.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        match self {
+            Self::Memory(_) => shutdown.cancelled().await,
+            Self::Redis(store) => store.run(shutdown).await,
+        }
+    }
+
+    /// Whether the store serves. Asks nobody.
+    pub fn health(&self) -> Health {
+        match self {
+            Self::Memory(_) => Health::Up,
+            Self::Redis(store) => store.health(),
+        }
+    }
+
     /// Reads the records of these sids and the cuts.
     pub async fn look_up(&self, sids: &[Sid]) -> Result<LookUp, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.look_up(sids)),
+            Self::Redis(store) => store.look_up(sids).await,
         }
     }
 
@@ -79,6 +121,7 @@ impl Store {
     pub async fn touch(&self, sid: Sid, at: Timestamp) -> Result<Touched, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.touch(sid, at)),
+            Self::Redis(store) => store.touch(sid, at).await,
         }
     }
 
@@ -86,6 +129,7 @@ impl Store {
     pub async fn create(&self, sid: Sid, new: NewSession) -> Result<Created, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.create(sid, new)),
+            Self::Redis(store) => store.create(sid, new).await,
         }
     }
 
@@ -93,6 +137,7 @@ impl Store {
     pub async fn claim(&self, sid: Sid, claim: Claim) -> Result<Claimed, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.claim(sid, claim)),
+            Self::Redis(store) => store.claim(sid, claim).await,
         }
     }
 
@@ -100,6 +145,7 @@ impl Store {
     pub async fn activate(&self, sid: Sid, as_: Activation) -> Result<Activated, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.activate(sid, as_)),
+            Self::Redis(store) => store.activate(sid, as_).await,
         }
     }
 
@@ -107,6 +153,7 @@ impl Store {
     pub async fn end(&self, sid: Sid, end: End) -> Result<Ended, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.end(sid, end)),
+            Self::Redis(store) => store.end(sid, end).await,
         }
     }
 
@@ -115,6 +162,7 @@ impl Store {
     pub async fn bind(&self, sid: Sid, bound: Bound) -> Result<Touched, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.bind(sid, bound)),
+            Self::Redis(store) => store.bind(sid, bound).await,
         }
     }
 
@@ -127,6 +175,7 @@ impl Store {
     ) -> Result<Arc<Cuts>, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.cut(scope, at, horizon)),
+            Self::Redis(store) => store.cut(scope, at, horizon).await,
         }
     }
 
@@ -140,6 +189,7 @@ impl Store {
     ) -> Result<Vec<Sid>, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.claim_due(now, lease, max)),
+            Self::Redis(store) => store.claim_due(now, lease, max).await,
         }
     }
 
@@ -150,6 +200,7 @@ impl Store {
                 store.rearm(sid, at);
                 Ok(())
             }
+            Self::Redis(store) => store.rearm(sid, at).await,
         }
     }
 
@@ -160,6 +211,7 @@ impl Store {
                 store.rearm_all(now);
                 Ok(())
             }
+            Self::Redis(store) => store.rearm_all(now).await,
         }
     }
 
@@ -167,6 +219,7 @@ impl Store {
     pub async fn read_events(&self, max: usize) -> Result<Vec<SessionEvent>, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.read_events(max)),
+            Self::Redis(store) => store.read_events(max).await,
         }
     }
 
@@ -177,6 +230,7 @@ impl Store {
                 store.acknowledge(events);
                 Ok(())
             }
+            Self::Redis(store) => store.acknowledge(events).await,
         }
     }
 
@@ -184,6 +238,7 @@ impl Store {
     pub async fn alive(&self) -> Result<u64, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.alive()),
+            Self::Redis(store) => store.alive().await,
         }
     }
 
@@ -191,6 +246,7 @@ impl Store {
     pub async fn events_pending(&self) -> Result<u64, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.events_pending()),
+            Self::Redis(store) => store.events_pending().await,
         }
     }
 }

@@ -1,0 +1,287 @@
+//! The outbox: a stream of events for each bucket, appended to by the script that makes each true.
+//!
+//! Gateways read as one consumer group. What one has read is leased to it: it keeps the event and
+//! hands it out again until it is acknowledged. When the lease is over, anybody may read it. All
+//! share one consumer's name, since the lease hangs on the entry's age alone, and names that are
+//! made up anew at every start would pile up in Redis.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::{Pipeline, Value};
+
+use crate::clock::monotonic;
+use crate::store::StoreError;
+use crate::store::event::{EventId, SessionEvent};
+
+use super::keys::Bucket;
+use super::link::Attempt;
+use super::read::{bulk, list, unexpected};
+use super::{RedisStore, fault};
+
+/// The consumer group, and the one consumer in it.
+const GROUP: &str = "audit";
+const CONSUMER: &str = "curfew";
+
+/// How long a read event is its reader's.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Events of one bucket that one read takes, so that it never holds more than 64 times as many
+/// beyond what it was asked for.
+const READ_AT_ONCE: usize = 32;
+
+/// Acknowledged events that Redis could not be told of yet, at most. Beyond them the oldest is
+/// dropped: it will be delivered once more.
+const UNTOLD_MAX: usize = 65_536;
+
+/// Where an entry stands: the instant Redis appended it, the event's own, the number within the
+/// instant, and the bucket. Sorts in the order of appending, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Place {
+    appended_ms: u64,
+    at_ms: u64,
+    number: u64,
+    bucket: Bucket,
+}
+
+impl Place {
+    fn entry(&self) -> String {
+        format!("{}-{}", self.appended_ms, self.number)
+    }
+}
+
+struct Leased {
+    event: SessionEvent,
+    until: Duration,
+}
+
+#[derive(Default)]
+struct Held {
+    leased: BTreeMap<Place, Leased>,
+    /// Acknowledged by us, but not in Redis.
+    untold: BTreeSet<Place>,
+}
+
+/// This gateway's part of the outbox.
+#[derive(Default)]
+pub(super) struct Outbox {
+    held: Mutex<Held>,
+}
+
+impl Outbox {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops the leases that are over and tells how many are left.
+    fn expire(&self, now: Duration) -> usize {
+        let mut held = self.held();
+        held.leased.retain(|_, leased| now < leased.until);
+        held.leased.len()
+    }
+
+    fn lease(&self, entries: impl IntoIterator<Item = (Place, SessionEvent)>, until: Duration) {
+        let mut held = self.held();
+        for (place, event) in entries {
+            if !held.untold.contains(&place) {
+                held.leased.insert(place, Leased { event, until });
+            }
+        }
+    }
+
+    fn first(&self, max: usize) -> Vec<SessionEvent> {
+        let held = self.held();
+        let first = held.leased.values().take(max);
+        first.map(|leased| leased.event.clone()).collect()
+    }
+
+    /// Takes these out of the leases; returns all that Redis must be told of.
+    fn acknowledged(&self, events: &[EventId]) -> Vec<Place> {
+        let ids: HashSet<&EventId> = events.iter().collect();
+        let mut held = self.held();
+        let Held { leased, untold } = &mut *held;
+        leased.retain(|place, leased| {
+            let acknowledged = ids.contains(&leased.event.id);
+            if acknowledged {
+                untold.insert(*place);
+            }
+            !acknowledged
+        });
+        while untold.len() > UNTOLD_MAX {
+            untold.pop_first();
+        }
+        untold.iter().copied().collect()
+    }
+
+    fn told(&self, places: &[Place]) {
+        let mut held = self.held();
+        for place in places {
+            held.untold.remove(place);
+        }
+    }
+}
+
+impl RedisStore {
+    pub(in crate::store) async fn read_events(
+        &self,
+        max: usize,
+    ) -> Result<Vec<SessionEvent>, StoreError> {
+        let now = monotonic();
+        if self.outbox.expire(now) >= max {
+            return Ok(self.outbox.first(max));
+        }
+        let buckets = self.buckets_with_events().await?;
+        let read = self.fetch(&buckets, now).await;
+        let first = self.outbox.first(max);
+        match read {
+            Err(fault) if first.is_empty() => Err(fault),
+            _ => Ok(first),
+        }
+    }
+
+    pub(in crate::store) async fn acknowledge(&self, events: &[EventId]) -> Result<(), StoreError> {
+        let places = self.outbox.acknowledged(events);
+        if places.is_empty() {
+            return Ok(());
+        }
+        let commands = |_: Attempt| {
+            let mut commands = Pipeline::with_capacity(2 * places.len());
+            for place in &places {
+                let (outbox, entry) = (place.bucket.outbox(), place.entry());
+                commands.cmd("XACK").arg(&outbox).arg(GROUP).arg(&entry);
+                commands.cmd("XDEL").arg(&outbox).arg(&entry);
+            }
+            commands
+        };
+        for answer in self.link.call(commands).await? {
+            if let Value::ServerError(error) = answer {
+                return Err(fault::of_answer(&error));
+            }
+        }
+        self.outbox.told(&places);
+        Ok(())
+    }
+
+    pub(in crate::store) async fn events_pending(&self) -> Result<u64, StoreError> {
+        let lengths = self.outbox_lengths().await?;
+        Ok(lengths.map(|(_, length)| length).sum())
+    }
+
+    async fn outbox_lengths(&self) -> Result<impl Iterator<Item = (Bucket, u64)>, StoreError> {
+        self.of_all_buckets(|commands, bucket| {
+            commands.cmd("XLEN").arg(bucket.outbox());
+        })
+        .await
+    }
+
+    async fn buckets_with_events(&self) -> Result<Vec<Bucket>, StoreError> {
+        let lengths = self.outbox_lengths().await?;
+        let filled = lengths.filter_map(|(bucket, length)| (length > 0).then_some(bucket));
+        Ok(filled.collect())
+    }
+
+    /// Reads what nobody has read, and what nobody acknowledged within its lease. An entry that
+    /// is no event is left where it is: it must not hold up the others.
+    async fn fetch(&self, buckets: &[Bucket], now: Duration) -> Result<(), StoreError> {
+        if buckets.is_empty() {
+            return Ok(());
+        }
+        let mut answers = self.link.call(|_: Attempt| reads(buckets)).await?;
+        if answers.iter().any(is_without_group) {
+            self.link.call(|_: Attempt| groups(buckets)).await?;
+            answers = self.link.call(|_: Attempt| reads(buckets)).await?;
+        }
+        let mut fault = None;
+        for (bucket, answers) in buckets.iter().zip(answers.chunks_mut(2)) {
+            for (answer, entries) in answers.iter_mut().zip([unread, abandoned]) {
+                let answer = std::mem::replace(answer, Value::Nil);
+                let mut read = Vec::new();
+                let decoded = entries(answer).map(|entries| {
+                    for entry in entries {
+                        match decode(*bucket, entry) {
+                            Ok(entry) => read.push(entry),
+                            Err(error) => fault = Some(error),
+                        }
+                    }
+                });
+                fault = decoded.err().or(fault);
+                self.outbox.lease(read, now + LEASE);
+            }
+        }
+        fault.map_or(Ok(()), Err)
+    }
+}
+
+fn reads(buckets: &[Bucket]) -> Pipeline {
+    let lease = LEASE.as_millis() as u64;
+    let mut commands = Pipeline::with_capacity(2 * buckets.len());
+    for bucket in buckets {
+        let outbox = bucket.outbox();
+        let command = commands.cmd("XREADGROUP").arg("GROUP").arg(GROUP).arg(CONSUMER);
+        let command = command.arg("COUNT").arg(READ_AT_ONCE).arg("STREAMS");
+        command.arg(&outbox).arg(">");
+        let command = commands.cmd("XAUTOCLAIM").arg(&outbox).arg(GROUP).arg(CONSUMER);
+        command.arg(lease).arg("0").arg("COUNT").arg(READ_AT_ONCE);
+    }
+    commands
+}
+
+/// Makes the group where it is missing; where it is not, the error says so and does no harm.
+fn groups(buckets: &[Bucket]) -> Pipeline {
+    let mut commands = Pipeline::with_capacity(buckets.len());
+    for bucket in buckets {
+        let command = commands.cmd("XGROUP").arg("CREATE").arg(bucket.outbox());
+        command.arg(GROUP).arg("0").arg("MKSTREAM");
+    }
+    commands
+}
+
+fn is_without_group(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error) if error.code() == "NOGROUP")
+}
+
+/// The entries in an answer to XREADGROUP of one stream: `[[stream, entries]]`, or nothing.
+fn unread(answer: Value) -> Result<Vec<Value>, StoreError> {
+    if answer == Value::Nil {
+        return Ok(Vec::new());
+    }
+    let stream = list(answer)?.into_iter().next().ok_or_else(unexpected)?;
+    let entries = list(stream)?.into_iter().nth(1).ok_or_else(unexpected)?;
+    list(entries)
+}
+
+/// The entries in an answer to XAUTOCLAIM: `[cursor, entries, …]`. One that was deleted meanwhile
+/// is nil on servers before 7.
+fn abandoned(answer: Value) -> Result<Vec<Value>, StoreError> {
+    let entries = list(answer)?.into_iter().nth(1).ok_or_else(unexpected)?;
+    let mut entries = list(entries)?;
+    entries.retain(|entry| *entry != Value::Nil);
+    Ok(entries)
+}
+
+fn decode(bucket: Bucket, entry: Value) -> Result<(Place, SessionEvent), StoreError> {
+    let mut entry = list(entry)?.into_iter();
+    let id = bulk(entry.next().unwrap_or(Value::Nil))?.unwrap_or_default();
+    let fields = list(entry.next().unwrap_or(Value::Array(Vec::new())))?;
+    let place = str::from_utf8(&id).ok().and_then(|id| {
+        let (appended_ms, number) = id.split_once('-')?;
+        Some((appended_ms.parse().ok()?, number.parse().ok()?))
+    });
+    let event = match <[Value; 2]>::try_from(fields) {
+        Ok([Value::BulkString(name), Value::BulkString(json)]) if name == b"e" => {
+            serde_json::from_slice::<SessionEvent>(&json).ok()
+        }
+        _ => None,
+    };
+    let ((appended_ms, number), event) = place
+        .zip(event)
+        .ok_or_else(|| StoreError::Garbled("an event".to_owned()))?;
+    let place = Place {
+        appended_ms,
+        at_ms: event.at_ms,
+        number,
+        bucket,
+    };
+    Ok((place, event))
+}

@@ -1,0 +1,175 @@
+//! The look-up: one round trip of plain commands.
+
+use std::sync::Arc;
+
+use redis::{Cmd, Pipeline, Value};
+
+use crate::domain::cuts::{Cuts, Scope};
+use crate::domain::identity::Sid;
+use crate::domain::session::{Record, State};
+use crate::store::{LookUp, StoreError};
+
+use super::link::Attempt;
+use super::{RedisStore, codec, fault, keys};
+
+impl RedisStore {
+    /// The version of the cuts is read after the records, so that a cut made meanwhile is seen.
+    pub(in crate::store) async fn look_up(&self, sids: &[Sid]) -> Result<LookUp, StoreError> {
+        let answers = self.link.call(|_: Attempt| look_up(sids)).await?;
+        let mut answers = answers.into_iter();
+        let mut records = Vec::with_capacity(sids.len());
+        for (sid, answer) in sids.iter().zip(&mut answers) {
+            records.push(self.record(*sid, answer)?);
+        }
+        let version = match bulk(answers.next().unwrap_or(Value::Nil))? {
+            Some(text) => codec::decode_number(&text).ok_or_else(garbled_cuts)?,
+            None => 0,
+        };
+        let cuts = self.cuts.load_full();
+        if cuts.version() == version {
+            return Ok(LookUp { records, cuts });
+        }
+        let cuts = self.fetch_cuts().await?;
+        Ok(LookUp { records, cuts })
+    }
+
+    async fn fetch_cuts(&self) -> Result<Arc<Cuts>, StoreError> {
+        let commands = |_: Attempt| {
+            let mut commands = Pipeline::with_capacity(1);
+            commands.cmd("HGETALL").arg(keys::CUTS);
+            commands
+        };
+        let answers = self.link.call(commands).await?;
+        self.keep_cuts(answers.into_iter().next().unwrap_or(Value::Nil))
+    }
+
+    /// Keeps a table as the last one read.
+    pub(super) fn keep_cuts(&self, table: Value) -> Result<Arc<Cuts>, StoreError> {
+        let cuts = Arc::new(cuts(table)?);
+        self.cuts.store(Arc::clone(&cuts));
+        Ok(cuts)
+    }
+
+    fn record(&self, sid: Sid, answer: Value) -> Result<Option<Record>, StoreError> {
+        let [session, last_active, state] = fields(answer)?;
+        if session.is_none() && last_active.is_none() && state.is_none() {
+            return Ok(None);
+        }
+        let record = || {
+            let state = codec::decode_state(&state?)?;
+            let last_active = codec::decode_instant(&last_active?)?;
+            Some(Record {
+                session: self.memo.decode(sid, session?)?,
+                last_active: match state {
+                    State::Alive => self.touches.latest(sid, last_active),
+                    State::Pending | State::Ended { .. } | State::Superseded { .. } => last_active,
+                },
+                state,
+            })
+        };
+        match record() {
+            Some(record) => Ok(Some(record)),
+            None => Err(StoreError::Garbled("a record".to_owned())),
+        }
+    }
+}
+
+fn look_up(sids: &[Sid]) -> Pipeline {
+    let mut commands = Pipeline::with_capacity(sids.len() + 1);
+    for sid in sids {
+        let key = keys::record(*sid);
+        let mut command = Cmd::with_capacity(5, "HMGETdat".len() + key.len());
+        command.arg("HMGET").arg(&key[..]).arg("d").arg("a").arg("t");
+        commands.add_command(command);
+    }
+    let mut command = Cmd::with_capacity(3, "HGET".len() + keys::CUTS.len() + 1);
+    command.arg("HGET").arg(keys::CUTS).arg(keys::CUTS_VERSION);
+    commands.add_command(command);
+    commands
+}
+
+fn fields(answer: Value) -> Result<[Option<Vec<u8>>; 3], StoreError> {
+    let values = list(answer)?;
+    let mut fields = [None, None, None];
+    if values.len() != fields.len() {
+        return Err(unexpected());
+    }
+    for (field, value) in fields.iter_mut().zip(values) {
+        *field = bulk(value)?;
+    }
+    Ok(fields)
+}
+
+fn cuts(table: Value) -> Result<Cuts, StoreError> {
+    let fields = list(table)?;
+    let mut version = 0;
+    let mut entries = Vec::with_capacity(fields.len() / 2);
+    let mut fields = fields.into_iter();
+    while let (Some(scope), Some(value)) = (fields.next(), fields.next()) {
+        let scope = bulk(scope)?.ok_or_else(unexpected)?;
+        let value = bulk(value)?.ok_or_else(unexpected)?;
+        if scope == keys::CUTS_VERSION.as_bytes() {
+            version = codec::decode_number(&value).ok_or_else(garbled_cuts)?;
+        } else {
+            let scope = decode_scope(&scope).ok_or_else(garbled_cuts)?;
+            entries.push((scope, codec::decode_instant(&value).ok_or_else(garbled_cuts)?));
+        }
+    }
+    Ok(Cuts::new(version, entries))
+}
+
+/// A scope, as a field of the table.
+pub(super) fn encode_scope(scope: &Scope) -> String {
+    match scope {
+        Scope::All => "all".to_owned(),
+        Scope::User(user) => format!("u:{user}"),
+        Scope::Lineage(lineage) => format!("l:{lineage}"),
+    }
+}
+
+fn decode_scope(field: &[u8]) -> Option<Scope> {
+    let field = str::from_utf8(field).ok()?;
+    match field.split_once(':') {
+        None if field == "all" => Some(Scope::All),
+        Some(("u", user)) => Some(Scope::User(user.to_owned())),
+        Some(("l", lineage)) => lineage.parse().ok().map(Scope::Lineage),
+        _ => None,
+    }
+}
+
+/// A list, whatever it holds.
+pub(super) fn list(value: Value) -> Result<Vec<Value>, StoreError> {
+    match value {
+        Value::Array(values) => Ok(values),
+        Value::ServerError(error) => Err(fault::of_answer(&error)),
+        _ => Err(unexpected()),
+    }
+}
+
+/// A text, or nothing.
+pub(super) fn bulk(value: Value) -> Result<Option<Vec<u8>>, StoreError> {
+    match value {
+        Value::Nil => Ok(None),
+        Value::BulkString(text) => Ok(Some(text)),
+        Value::ServerError(error) => Err(fault::of_answer(&error)),
+        _ => Err(unexpected()),
+    }
+}
+
+/// A count.
+pub(super) fn count(value: Value) -> Result<u64, StoreError> {
+    match value {
+        Value::Int(count) => u64::try_from(count).map_err(|_| unexpected()),
+        Value::ServerError(error) => Err(fault::of_answer(&error)),
+        _ => Err(unexpected()),
+    }
+}
+
+/// An answer of a kind that the command does not have.
+pub(super) fn unexpected() -> StoreError {
+    StoreError::Garbled("an answer of another kind".to_owned())
+}
+
+fn garbled_cuts() -> StoreError {
+    StoreError::Garbled("the table of cuts".to_owned())
+}
