@@ -1,6 +1,8 @@
 //! The command line: what can be said, and to whom it is passed on.
 
+mod check;
 mod demo;
+mod schema;
 mod serve;
 mod sessions;
 

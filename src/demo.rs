@@ -1,3 +1,4 @@
-//! What `curfew demo` runs: an application to watch, and later the gateway in front of it.
+//! The demo: an app of its own, and the policy that stands in front of it.
 
 pub mod app;
+pub mod policy;

@@ -251,7 +251,9 @@ impl Gateway {
 fn open_store(config: &StoreConfig, clock: &Clock) -> Result<Store, OpenError> {
     Ok(match config {
         StoreConfig::Memory { sessions_max } => Store::Memory(MemoryStore::new(*sessions_max)),
-        StoreConfig::Redis(redis) => Store::Redis(RedisStore::open(redis, clock.clone())?),
+        StoreConfig::Redis(redis) => {
+            Store::Redis(Box::new(RedisStore::open(redis, clock.clone())?))
+        },
     })
 }
 

@@ -1,7 +1,6 @@
 //! `curfew demo`: watch a session end within a minute.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::config::fault::Faults;
 use crate::config::load;
 use crate::demo::{app, policy};
 use crate::entropy::Entropy;
@@ -37,6 +37,8 @@ enum DemoError {
     App(SocketAddr, std::io::Error),
     #[error("{0}; choose other addresses with --listen and --admin")]
     Gateway(#[from] StartError),
+    #[error("the demo's own policy is at fault: {0}")]
+    Policy(Faults),
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
@@ -58,8 +60,7 @@ async fn run(args: &DemoArgs) -> Result<(), DemoError> {
     let socket = TcpListener::bind(args.app).await.map_err(|error| DemoError::App(args.app, error))?;
     let app_address = socket.local_addr()?;
     let text = policy::text(args.listen, args.admin, app_address);
-    let config = load::parse(&text, Path::new("."))
-        .unwrap_or_else(|faults| panic!("the demo's own policy is good: {}", faults.plain(Path::new("demo"))));
+    let config = load::parse_alone(&text, "demo").map_err(DemoError::Policy)?.config;
     let gateway = Gateway::start(config, Clock::system(), Entropy::system()).await?;
     let app = tokio::spawn(app::serve(socket, stop.clone()));
     let listen = gateway.addresses().first().copied().unwrap_or(args.listen);

@@ -8,7 +8,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::load;
+use crate::config::fault::Look;
+use crate::config::load::{self, Loaded};
 use crate::entropy::Entropy;
 use crate::gateway::{Gateway, StartError};
 use crate::telemetry::log;
@@ -21,9 +22,9 @@ pub(super) fn serve(file: &Path) -> ExitCode {
         return failed(&error);
     }
     let config = match load::load(file) {
-        Ok(config) => config,
+        Ok(loaded) => loaded.config,
         Err(faults) => {
-            faults.print(file);
+            anstream::eprint!("{}", faults.render(Look::Colour));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -87,13 +88,13 @@ async fn reload(gateway: &Gateway, file: &Path) {
     let path = Arc::<Path>::from(file);
     let loaded = tokio::task::spawn_blocking(move || load::load(&path)).await;
     match loaded {
-        Ok(Ok(config)) => {
+        Ok(Ok(Loaded { config, .. })) => {
             tracing::info!(policy = %config.policy.version, "a new configuration is in force");
             gateway.reload(config);
         }
         Ok(Err(faults)) => {
             gateway.reload_refused();
-            tracing::error!(problems = %faults.plain(file), "the configuration in force stays");
+            tracing::error!(problems = %faults, "the configuration in force stays");
         }
         Err(error) => {
             gateway.reload_refused();

@@ -53,6 +53,17 @@ pub fn load(path: &Path) -> Result<Loaded, Faults> {
     parse(&text, &name, &surroundings)
 }
 
+/// Reads a configuration that names neither files nor variables.
+pub fn parse_alone(text: &str, name: &str) -> Result<Loaded, Faults> {
+    let surroundings = Surroundings {
+        base_dir: Path::new(""),
+        environment: &|_| None,
+        read_file: &|_| Err(io::ErrorKind::NotFound.into()),
+        process_key: process_key().unwrap_or_default(),
+    };
+    parse(text, name, &surroundings)
+}
+
 /// Reads the configuration from a text; `name` is what faults call its file.
 pub fn parse(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Result<Loaded, Faults> {
     let findings = Findings::default();

@@ -15,12 +15,12 @@ use super::path::PathProblem;
 /// are no errors.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProxyError {
-    #[error("{0}")]
-    Head(#[from] HeadProblem),
-    #[error("{0}")]
-    Path(#[from] PathProblem),
-    #[error("{0}")]
-    Carrier(#[from] CarrierProblem),
+    #[error("{}", .0.code())]
+    Head(HeadProblem),
+    #[error("{}", .0.code())]
+    Path(PathProblem),
+    #[error("{}", .0.code())]
+    Carrier(CarrierProblem),
     #[error("no app answers to this host and path")]
     NoApp,
     #[error("a login's body is longer than {limit} bytes")]
@@ -83,6 +83,24 @@ pub(crate) struct Told {
     pub(crate) code: &'static str,
     pub(crate) sentence: &'static str,
     pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<HeadProblem> for ProxyError {
+    fn from(problem: HeadProblem) -> Self {
+        Self::Head(problem)
+    }
+}
+
+impl From<PathProblem> for ProxyError {
+    fn from(problem: PathProblem) -> Self {
+        Self::Path(problem)
+    }
+}
+
+impl From<CarrierProblem> for ProxyError {
+    fn from(problem: CarrierProblem) -> Self {
+        Self::Carrier(problem)
+    }
 }
 
 impl ProxyError {

@@ -351,7 +351,7 @@ async fn rotate(
     let new = successor(asked, sid, Arc::new(session), live.last_active);
     match succession::rotate(&proxy.store, live.sid, new).await? {
         Succession::Alive { .. } => {
-            proxy.streams.rename(live.sid, sid);
+            proxy.streams.rename(live.session.lineage, live.sid, sid);
             Ok(Lesson::Rotated)
         }
         Succession::Dropped | Succession::Taken => Ok(Lesson::Dropped),

@@ -67,7 +67,7 @@ pub(crate) async fn pass_on(
     let asked_at = clock::monotonic();
     let sent = proxy.upstream.send(&app.app.upstreams, parts, body).await;
     exchange.waited_for_app(clock::monotonic() - asked_at, &sent);
-    let (mut parts, body) = sent?.into_parts();
+    let (parts, body) = sent?.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         return upgrade::join(proxy, &app, &decision, upgrade, parts, body);
     }

@@ -1,4 +1,4 @@
-//! Which build this is. The build may set `CURFEW_REVISION` and `CURFEW_RUSTC`.
+//! Which build this is, as the build script found it.
 
 use serde::Serialize;
 
@@ -14,17 +14,18 @@ pub struct BuildInfo {
 }
 
 impl BuildInfo {
+    /// What `--version` says after the name.
+    pub const VERSION_LINE: &'static str = concat!(
+        env!("CARGO_PKG_VERSION"),
+        " (revision ",
+        env!("CURFEW_REVISION"),
+        ")"
+    );
+
     /// This build.
     pub const CURRENT: Self = Self {
         version: env!("CARGO_PKG_VERSION"),
-        revision: or_unknown(option_env!("CURFEW_REVISION")),
-        rustc: or_unknown(option_env!("CURFEW_RUSTC")),
+        revision: env!("CURFEW_REVISION"),
+        rustc: env!("CURFEW_RUSTC"),
     };
-}
-
-const fn or_unknown(set: Option<&'static str>) -> &'static str {
-    match set {
-        Some(text) => text,
-        None => "unknown",
-    }
 }

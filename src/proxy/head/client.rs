@@ -1,5 +1,7 @@
 //! What kind of client a request comes from, which decides what a refusal looks like.
 
+use crate::domain::access::Client;
+
 use http::{
     HeaderMap, HeaderName, Method, Version,
     header::{ACCEPT, CONNECTION, UPGRADE},
