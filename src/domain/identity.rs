@@ -76,12 +76,22 @@ impl Lineage {
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Name(bytes))
     }
+
+    /// The 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0.0
+    }
 }
 
 impl Fingerprint {
     /// A fingerprint from its 16 bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Name(bytes))
+    }
+
+    /// The 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0.0
     }
 }
 

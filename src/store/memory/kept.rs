@@ -1,0 +1,53 @@
+//! What the store keeps of a session: packed while nobody asks for it, shared while somebody does.
+//!
+//! A `Session` with one user, role, companion and cookie takes some 450 bytes in eight
+//! allocations; packed it takes 160 in one. A million sessions fit because most of them rest.
+
+use std::mem::size_of;
+use std::sync::Arc;
+
+use crate::domain::session::Session;
+
+use super::packed;
+
+/// A session, at rest or in use.
+pub(super) enum Kept {
+    AtRest(Box<[u8]>),
+    InUse {
+        session: Arc<Session>,
+        /// Whether it was asked for since the last `settle`.
+        asked: bool,
+    },
+}
+
+const _: () = assert!(size_of::<Kept>() <= 24);
+
+impl Kept {
+    pub(super) fn new(session: &Session) -> Self {
+        Self::AtRest(packed::pack(session))
+    }
+
+    /// The session, from now on in use.
+    pub(super) fn session(&mut self) -> Arc<Session> {
+        let session = match self {
+            Self::AtRest(bytes) => Arc::new(
+                packed::unpack(bytes).expect("`pack` wrote these bytes, and nobody else can"),
+            ),
+            Self::InUse { session, .. } => Arc::clone(session),
+        };
+        *self = Self::InUse {
+            session: Arc::clone(&session),
+            asked: true,
+        };
+        session
+    }
+
+    /// Puts it to rest, unless it was asked for since the last time.
+    pub(super) fn settle(&mut self) {
+        match self {
+            Self::InUse { asked, .. } if *asked => *asked = false,
+            Self::InUse { session, .. } => *self = Self::new(session),
+            Self::AtRest(_) => {}
+        }
+    }
+}

@@ -1,0 +1,255 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::outbox::OUTBOX_MAX;
+use super::{MemoryStore, TIDIED_AT_ONCE};
+use crate::domain::identity::{Lineage, Sid};
+use crate::domain::policy::PolicyVersion;
+use crate::domain::session::{EndReason, Login, Session, State};
+use crate::domain::time::Timestamp;
+use crate::store::event::{EventId, EventKind, LimitInForce, SessionEvent};
+use crate::store::op::{Activation, Created, End, Ended, NewSession};
+
+const fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn sid(n: u8) -> Sid {
+    Sid::from_bytes([n; 16])
+}
+
+fn visitor(forget_at: Timestamp) -> NewSession {
+    NewSession {
+        session: Arc::new(Session {
+            lineage: Lineage::from_bytes([7; 16]),
+            generation: 0,
+            app: "app".into(),
+            started: at(0),
+            login: None,
+            device: None,
+            policy: PolicyVersion(0),
+            companions: Vec::new(),
+            scopes: Vec::new(),
+            token: None,
+        }),
+        last_active: at(0),
+        pending: false,
+        forget_at,
+    }
+}
+
+fn user(forget_at: Timestamp) -> NewSession {
+    let mut new = visitor(forget_at);
+    Arc::make_mut(&mut new.session).login = Some(Login {
+        admitted: at(0),
+        user: None,
+        groups: Vec::new(),
+        roles: Vec::new(),
+        roles_learned: at(0),
+    });
+    new
+}
+
+fn event(id: usize) -> SessionEvent {
+    let limit = LimitInForce {
+        after_ms: 1,
+        rule: String::new(),
+    };
+    SessionEvent {
+        id: EventId(id.to_string()),
+        event: EventKind::End,
+        at_ms: 0,
+        lineage: String::new(),
+        app: String::new(),
+        user: None,
+        roles: Vec::new(),
+        reason: None,
+        client: None,
+        age_ms: 0,
+        idle_ms: 0,
+        idle_timeout: limit.clone(),
+        absolute_timeout: limit,
+        policy: String::new(),
+    }
+}
+
+fn end(event: Option<SessionEvent>) -> End {
+    End {
+        reason: EndReason::Logout,
+        at: at(1),
+        if_last_active: None,
+        event: event.map(Box::new),
+        forget_at: at(1000),
+    }
+}
+
+/// Enough sweeps at one instant to have tidied every shard.
+fn sweep(store: &MemoryStore, now: Timestamp) {
+    for _ in 0..super::SHARDS / TIDIED_AT_ONCE {
+        store.claim_due(now, Duration::from_secs(1), 0);
+    }
+}
+
+fn knows(store: &MemoryStore, n: u8) -> bool {
+    store.look_up(&[sid(n)]).records[0].is_some()
+}
+
+#[test]
+fn a_full_store_refuses_new_ids_and_keeps_the_living_and_the_dead() {
+    let store = MemoryStore::new(2);
+    assert_eq!(store.create(sid(1), user(at(1000))), Created::Recorded);
+    assert_eq!(store.create(sid(2), visitor(at(1000))), Created::Recorded);
+    store.end(sid(2), end(None));
+    assert_eq!(store.create(sid(3), user(at(1000))), Created::Full);
+    assert_eq!(store.create(sid(2), user(at(1000))), Created::Taken);
+    assert!(!knows(&store, 3));
+    let records = store.look_up(&[sid(1), sid(2)]).records;
+    let states = records
+        .iter()
+        .map(|record| record.as_ref().map(|record| record.state));
+    let ended = State::Ended {
+        reason: EndReason::Logout,
+        at: at(1),
+    };
+    assert_eq!(
+        states.collect::<Vec<_>>(),
+        [Some(State::Alive), Some(ended)]
+    );
+}
+
+#[test]
+fn what_may_be_forgotten_is_forgotten_at_its_instant_and_makes_room() {
+    let store = MemoryStore::new(1);
+    store.create(sid(1), visitor(at(1000)));
+    sweep(&store, at(999));
+    assert!(knows(&store, 1));
+    assert_eq!(store.create(sid(2), visitor(at(1000))), Created::Full);
+    sweep(&store, at(1000));
+    assert!(!knows(&store, 1));
+    assert_eq!(store.create(sid(2), visitor(at(2000))), Created::Recorded);
+}
+
+#[test]
+fn a_full_store_looks_for_room_where_the_new_id_belongs() {
+    let store = MemoryStore::new(1);
+    let neighbour = Sid::from_bytes(*b"\x01another of them");
+    store.create(sid(1), visitor(at(1000)));
+    store.claim_due(at(1000), Duration::from_secs(1), 0);
+    // The one sweep tidied the shard; a record that came later must wait for its turn.
+    let mut held = store.create(sid(1), visitor(at(1500)));
+    assert_eq!(held, Created::Recorded);
+    store
+        .swept_ms
+        .store(1999, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(
+        store.create(neighbour, visitor(at(9000))),
+        Created::Full,
+        "tidied within a second"
+    );
+    store
+        .swept_ms
+        .store(2000, std::sync::atomic::Ordering::Relaxed);
+    held = store.create(neighbour, visitor(at(9000)));
+    assert_eq!(held, Created::Recorded);
+}
+
+#[test]
+fn an_authenticated_session_is_not_forgotten_before_its_end() {
+    let store = MemoryStore::new(9);
+    store.create(sid(1), user(at(1000)));
+    sweep(&store, at(5000));
+    assert!(knows(&store, 1));
+    assert_eq!(store.alive(), 1);
+    store.end(sid(1), end(None));
+    sweep(&store, at(5000));
+    assert!(!knows(&store, 1));
+}
+
+#[test]
+fn a_pending_id_that_nobody_activates_is_forgotten() {
+    let store = MemoryStore::new(9);
+    let pending = NewSession {
+        pending: true,
+        ..user(at(1000))
+    };
+    store.create(sid(1), pending);
+    sweep(&store, at(1000));
+    assert!(!knows(&store, 1));
+}
+
+#[test]
+fn a_session_is_the_same_at_rest_and_in_use() {
+    let store = MemoryStore::new(9);
+    let new = user(at(9000));
+    store.create(sid(1), new.clone());
+    for now in [1, 2, 3, 4] {
+        let record = store.look_up(&[sid(1)]).records[0].clone().unwrap();
+        assert_eq!(record.session, new.session, "before {now}");
+        (0..now).for_each(|_| sweep(&store, at(now)));
+    }
+}
+
+#[test]
+fn a_full_outbox_counts_what_it_drops_and_the_ends_stand() {
+    let store = MemoryStore::new(9);
+    for n in 1..=2 {
+        store.create(sid(n), user(at(1000)));
+    }
+    let filling = (1..OUTBOX_MAX).map(|id| Box::new(event(id)));
+    super::lock(&store.outbox).append(filling);
+    assert_eq!(store.end(sid(1), end(Some(event(OUTBOX_MAX)))), Ended::Now);
+    assert_eq!(
+        (store.events_pending(), store.events_dropped()),
+        (OUTBOX_MAX as u64, 0)
+    );
+    assert_eq!(
+        store.end(sid(2), end(Some(event(OUTBOX_MAX + 1)))),
+        Ended::Now
+    );
+    assert_eq!(
+        (store.events_pending(), store.events_dropped()),
+        (OUTBOX_MAX as u64, 1)
+    );
+    store.acknowledge(&[EventId("1".into())]);
+    assert_eq!(store.read_events(1)[0].id, EventId("2".into()));
+    assert_eq!(store.events_pending(), OUTBOX_MAX as u64 - 1);
+}
+
+#[test]
+fn acknowledged_out_of_order_the_others_stay_in_order() {
+    let store = MemoryStore::new(9);
+    let filling = (1..=5).map(|id| Box::new(event(id)));
+    super::lock(&store.outbox).append(filling);
+    store.acknowledge(&["4", "1", "9"].map(|id| EventId(id.into())));
+    let left: Vec<_> = store
+        .read_events(9)
+        .into_iter()
+        .map(|event| event.id.0)
+        .collect();
+    assert_eq!(left, ["2", "3", "5"]);
+}
+
+#[test]
+fn an_authenticated_id_that_is_alive_at_once_is_looked_at_soon() {
+    let store = MemoryStore::new(9);
+    store.create(sid(1), user(at(1000)));
+    assert_eq!(store.claim_due(at(0), Duration::from_secs(1), 9), [sid(1)]);
+}
+
+#[test]
+fn an_activation_without_a_due_is_looked_at_soon() {
+    let store = MemoryStore::new(9);
+    let pending = NewSession {
+        pending: true,
+        ..user(at(1000))
+    };
+    store.create(sid(1), pending);
+    let as_ = Activation {
+        last_active: at(5),
+        due: None,
+        event: None,
+    };
+    store.activate(sid(1), as_);
+    assert_eq!(store.claim_due(at(4), Duration::from_secs(1), 9), []);
+    assert_eq!(store.claim_due(at(5), Duration::from_secs(1), 9), [sid(1)]);
+}

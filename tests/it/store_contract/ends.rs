@@ -1,0 +1,130 @@
+//! Ends: once, for the first reason, and never over an activity that the judge did not see.
+
+use std::sync::Arc;
+
+use curfew::domain::session::{EndReason, State};
+use curfew::store::op::{Activated, Ended, Touched};
+
+use super::given::{
+    Tested, at, end_event, end_for, idle_end, logged_in, login_event, sid, silent_end, succession,
+};
+use super::{Case, case};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(the_first_reason_stands_and_one_event_tells_it),
+        case(every_reason_comes_back_as_it_was_written),
+        case(a_touch_overtakes_an_idle_end),
+        case(an_idle_end_judged_by_the_last_activity_ends),
+        case(the_end_of_a_superseded_id_points_to_its_successor),
+        case(an_id_that_ends_while_pending_is_never_alive),
+        case(an_unknown_id_does_not_end),
+        case(an_anonymous_session_ends_in_silence),
+    ]
+}
+
+async fn the_first_reason_stands_and_one_event_tells_it(store: Arc<Tested>) {
+    let sid = store.user(1).await;
+    assert_eq!(
+        store.end(sid, end_for(1, EndReason::Logout)).await,
+        Ended::Now
+    );
+    let tombstone = store.record(sid).await;
+    let at = at(500);
+    let reason = EndReason::Logout;
+    assert_eq!(
+        tombstone.as_ref().map(|record| record.state),
+        Some(State::Ended { reason, at })
+    );
+    for later in EndReason::ALL {
+        let told = store.end(sid, end_for(1, later)).await;
+        assert_eq!(told, Ended::Before(EndReason::Logout));
+    }
+    assert_eq!(store.record(sid).await, tombstone);
+    assert_eq!(
+        store.drain().await,
+        [login_event(1), end_event(1, EndReason::Logout)]
+    );
+}
+
+async fn every_reason_comes_back_as_it_was_written(store: Arc<Tested>) {
+    for (n, reason) in (0..).zip(EndReason::ALL) {
+        let sid = store.user(n).await;
+        assert_eq!(store.end(sid, end_for(n, reason)).await, Ended::Now);
+        assert_eq!(store.touch(sid, at(1)).await, Touched::Ended(reason));
+        let at = at(500);
+        assert_eq!(store.state(sid).await, Some(State::Ended { reason, at }));
+    }
+}
+
+async fn a_touch_overtakes_an_idle_end(store: Arc<Tested>) {
+    let sid = store.user(1).await;
+    store.drain().await;
+    store.touch(sid, at(101)).await;
+    let told = store.end(sid, idle_end(1, at(100))).await;
+    assert_eq!(told, Ended::Touched(at(101)));
+    assert_eq!(store.state(sid).await, Some(State::Alive));
+    assert_eq!(store.last_active(sid).await, Some(at(101)));
+    assert_eq!(store.events_pending().await, 0);
+    let told = store.end(sid, end_for(1, EndReason::AbsoluteTimeout)).await;
+    assert_eq!(
+        told,
+        Ended::Now,
+        "an end without a condition asks for no activity"
+    );
+}
+
+async fn an_idle_end_judged_by_the_last_activity_ends(store: Arc<Tested>) {
+    // A gateway also knows touches that it has not written yet: it may judge by a later one.
+    for (n, judged) in [(1, 100), (2, 101), (3, 5_000)] {
+        let sid = store.user(n).await;
+        store.touch(sid, at(100)).await;
+        let told = store.end(sid, idle_end(n, at(judged))).await;
+        assert_eq!(told, Ended::Now, "judged by {judged}");
+    }
+}
+
+async fn the_end_of_a_superseded_id_points_to_its_successor(store: Arc<Tested>) {
+    let old = store.user(1).await;
+    let successor = store.pending(2).await;
+    store.claim(old, succession(successor)).await;
+    let tombstone = store.record(old).await;
+    let told = store.end(old, end_for(1, EndReason::Revoked)).await;
+    assert_eq!(told, Ended::Superseded(successor));
+    assert_eq!(store.record(old).await, tombstone);
+    assert_eq!(store.drain().await, [login_event(1)]);
+}
+
+async fn an_id_that_ends_while_pending_is_never_alive(store: Arc<Tested>) {
+    let sid = store.pending(1).await;
+    assert_eq!(
+        store.end(sid, end_for(1, EndReason::Revoked)).await,
+        Ended::Now
+    );
+    assert_eq!(store.activate(sid, logged_in(1)).await, Activated::No);
+    assert_eq!(
+        store.touch(sid, at(1)).await,
+        Touched::Ended(EndReason::Revoked)
+    );
+    assert_eq!(store.due(at(1_000_000)).await, []);
+    assert_eq!(store.drain().await, [end_event(1, EndReason::Revoked)]);
+}
+
+async fn an_unknown_id_does_not_end(store: Arc<Tested>) {
+    let told = store.end(sid(1), end_for(1, EndReason::Logout)).await;
+    assert_eq!(told, Ended::Unknown);
+    assert_eq!(store.record(sid(1)).await, None);
+    assert_eq!(store.events_pending().await, 0);
+}
+
+async fn an_anonymous_session_ends_in_silence(store: Arc<Tested>) {
+    let sid = store.visitor(1).await;
+    assert_eq!(store.alive().await, 0);
+    let told = store.end(sid, silent_end(EndReason::IdleTimeout)).await;
+    assert_eq!(told, Ended::Now);
+    assert_eq!(
+        store.touch(sid, at(1)).await,
+        Touched::Ended(EndReason::IdleTimeout)
+    );
+    assert_eq!(store.events_pending().await, 0);
+}
