@@ -18,6 +18,7 @@ use std::time::Duration;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
+use crate::clock::monotonic;
 use crate::config::app::App;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
@@ -172,6 +173,19 @@ impl Metrics {
         {
             self.store.errors[index].inc();
         }
+    }
+
+    /// Calls the store, and takes its time.
+    pub async fn store_call<T>(
+        &self,
+        op: StoreOp,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let started = monotonic();
+        let answer = call.await;
+        let took = monotonic().saturating_sub(started);
+        self.store_called(op, took, answer.as_ref().err());
+        answer
     }
 
     /// The store answers.
