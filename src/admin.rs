@@ -1,0 +1,77 @@
+//! The listener for operators: health, metrics, and with a bearer token the revocations.
+//!
+//! It shares nothing with the listener for clients but the store, so that a flood there does not
+//! hide what is going on.
+
+mod connection;
+mod observe;
+mod problem;
+pub mod readiness;
+mod revocations;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::Secret;
+use crate::store::Store;
+use crate::telemetry::metrics::Metrics;
+
+use problem::Problem;
+use readiness::Readiness;
+
+/// What the admin listener works with.
+pub struct AdminState {
+    /// The sessions.
+    pub store: Arc<Store>,
+    /// The deployment clock.
+    pub clock: Clock,
+    /// The numbers that it shows.
+    pub metrics: Arc<Metrics>,
+    /// The bearer token of `/v1`; without one, `/v1` is closed.
+    pub token: Option<Secret>,
+    /// Whether clients may be sent here.
+    pub readiness: Arc<Readiness>,
+    /// For how long a cut must be kept: the largest absolute timeout and the tombstones' life,
+    /// under the policy in force.
+    pub retention: Box<dyn Fn() -> Duration + Send + Sync>,
+    /// Told after a cut, so that those who end sessions and streams look at once.
+    pub revoked: Arc<Notify>,
+}
+
+/// Serves operators until `shutdown`; connections under way get a moment to finish.
+pub async fn serve(listener: TcpListener, state: AdminState, shutdown: CancellationToken) {
+    connection::accept(
+        listener,
+        router(Arc::new(state)),
+        shutdown,
+        connection::Waits::DEFAULT,
+    )
+    .await;
+}
+
+fn router(state: Arc<AdminState>) -> Router {
+    let with_token = Router::new()
+        .route("/v1/revocations", post(revocations::revoke))
+        .route_layer(from_fn_with_state(Arc::clone(&state), token::require));
+    Router::new()
+        .route("/healthz", get(observe::healthz))
+        .route("/readyz", get(observe::readyz))
+        .route("/metrics", get(observe::metrics))
+        .route("/version", get(observe::version))
+        .merge(with_token)
+        .fallback(async || Problem::NO_SUCH_PATH)
+        .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED)
+        .with_state(state)
+}
