@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::monotonic;
 use crate::config::Sink;
-use crate::store::event::EventId;
+use crate::store::event::{EventId, SessionEvent};
 use crate::store::{Store, StoreError};
 use crate::telemetry::events::EventReceiver;
 use crate::telemetry::metrics::{Metrics, StoreOp};
@@ -90,14 +90,14 @@ impl Audit {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut wait = POLL_EVERY;
         loop {
-            let nudged_early = wait == POLL_EVERY;
+            let failing = wait > POLL_EVERY;
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = self.reopen.notified() => {
                     self.file.reopen().await;
                     continue;
                 }
-                () = self.refusals.nudged(), if nudged_early => {}
+                () = self.refusals.nudged(), if !failing => {}
                 () = sleep(wait) => {}
             }
             wait = match self.pass().await {
@@ -124,10 +124,12 @@ impl Audit {
 
     /// Takes what there is, writes it, acknowledges it.
     async fn pass(&mut self) -> Pass {
-        let mut outcome = Pass::Done;
-        if self.file.is_written() {
-            outcome = self.gather().await;
-        }
+        let outcome = if self.file.is_written() {
+            self.gather().await
+        } else {
+            // What an earlier pass could not write comes first.
+            Pass::More
+        };
         if let Err(error) = self.file.write().await {
             self.metrics.audit_write_failed();
             tracing::error!(%error, "audit events cannot be written; they will be tried again");
@@ -135,8 +137,8 @@ impl Audit {
         }
         self.unacknowledged.append(&mut self.unwritten);
         match self.acknowledge().await {
-            Ok(()) => outcome,
-            Err(_) => Pass::StoreLost,
+            Err(_) if outcome == Pass::Done => Pass::StoreLost,
+            Ok(()) | Err(_) => outcome,
         }
     }
 
@@ -147,13 +149,12 @@ impl Audit {
             self.file.push(&refusal);
             refusals += 1;
         }
-        // An event whose acknowledgement is owed would be read, and written, once more.
-        if self.acknowledge().await.is_err() {
-            return Pass::StoreLost;
-        }
-        let read = self.store.read_events(BATCH_MAX);
-        let Ok(events) = self.metrics.store_call(StoreOp::ReadEvents, read).await else {
-            return Pass::StoreLost;
+        let Ok(events) = self.read_outbox().await else {
+            return if refusals == BATCH_MAX {
+                Pass::More
+            } else {
+                Pass::StoreLost
+            };
         };
         for event in &events {
             self.file.push(event);
@@ -162,6 +163,14 @@ impl Audit {
         self.unwritten
             .extend(events.into_iter().map(|event| event.id));
         if full { Pass::More } else { Pass::Done }
+    }
+
+    /// An event whose acknowledgement is owed would be read, and written, once more: so nothing
+    /// is read before the store took it.
+    async fn read_outbox(&mut self) -> Result<Vec<SessionEvent>, StoreError> {
+        self.acknowledge().await?;
+        let read = self.store.read_events(BATCH_MAX);
+        self.metrics.store_call(StoreOp::ReadEvents, read).await
     }
 
     async fn acknowledge(&mut self) -> Result<(), StoreError> {

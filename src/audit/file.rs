@@ -106,6 +106,12 @@ impl Lines {
     }
 
     fn reopen(&mut self) -> io::Result<()> {
-        self.sink.as_mut().map_or(Ok(()), LineSink::reopen)
+        let Some(sink) = &mut self.sink else {
+            return Ok(());
+        };
+        if sink.sync().is_err() {
+            self.written = 0;
+        }
+        sink.reopen()
     }
 }

@@ -89,12 +89,13 @@ impl LineSink {
         }
     }
 
-    /// Returns once what was appended survives a crash of the machine. A standard output that
-    /// took a line is its reader's to keep.
+    /// Returns once what was appended survives a crash of the machine. What a pipe or a standard
+    /// output took is its reader's to keep.
     pub(crate) fn sync(&self) -> io::Result<()> {
         match self {
             Self::Stdout => Ok(()),
-            Self::File(file) => file.file.sync_data(),
+            Self::File(file) if file.regular => file.file.sync_data(),
+            Self::File(_) => Ok(()),
         }
     }
 
@@ -104,7 +105,6 @@ impl LineSink {
         match self {
             Self::Stdout => Ok(()),
             Self::File(file) => {
-                file.file.sync_data()?;
                 *file = LineFile::open(&file.path)?;
                 Ok(())
             }
@@ -116,6 +116,8 @@ impl LineSink {
 pub(crate) struct LineFile {
     path: PathBuf,
     file: File,
+    /// No pipe and no device, which cannot be synced.
+    regular: bool,
     /// It ends in the middle of a line: a write or the machine broke off.
     torn: bool,
 }
@@ -128,10 +130,12 @@ impl LineFile {
             .read(true)
             .mode(FILE_MODE)
             .open(path)?;
-        let torn = ends_torn(&mut file)?;
+        let regular = file.metadata()?.is_file();
+        let torn = regular && ends_torn(&mut file)?;
         Ok(Self {
             path: path.to_owned(),
             file,
+            regular,
             torn,
         })
     }
@@ -147,9 +151,7 @@ impl LineFile {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => taken += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    return Err(error);
-                }
+                Err(error) => return Err(error),
             }
             let whole = lines[..taken].iter().rposition(|byte| *byte == b'\n');
             *written = whole.map_or(0, |end| end + 1).max(*written);
@@ -159,9 +161,9 @@ impl LineFile {
     }
 }
 
-/// Whether a file's last byte ends no line. What is no regular file has none.
+/// Whether a file's last byte ends no line.
 fn ends_torn(file: &mut File) -> io::Result<bool> {
-    if !file.metadata()?.is_file() || file.seek(SeekFrom::End(0))? == 0 {
+    if file.seek(SeekFrom::End(0))? == 0 {
         return Ok(false);
     }
     file.seek(SeekFrom::End(-1))?;
@@ -250,6 +252,15 @@ mod tests {
         let mut sink = LineSink::open(&Sink::File(path.clone())).unwrap().unwrap();
         sink.append(b"one\ntwo\n", &mut 4).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
+    }
+
+    #[test]
+    fn what_cannot_be_synced_is_a_sink_all_the_same() {
+        let mut sink = LineSink::open(&Sink::File("/dev/null".into()))
+            .unwrap()
+            .unwrap();
+        sink.append(b"one\n", &mut 0).unwrap();
+        sink.sync().unwrap();
     }
 
     #[test]
