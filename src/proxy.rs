@@ -6,3 +6,4 @@ mod carriers;
 mod cookies;
 mod names;
 mod path;
+mod set_cookie;
