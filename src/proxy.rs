@@ -4,6 +4,7 @@
 
 mod carriers;
 mod cookies;
+mod head;
 mod names;
 mod path;
 mod set_cookie;
