@@ -277,7 +277,11 @@ impl SessionShape {
     }
 
     fn hidden_in(&self, pair: &Pair<'_>) -> bool {
-        self.cookies().any(|(_, name)| pair.hides(name))
+        let is_ours = |hidden: &[u8]| {
+            self.cookies()
+                .any(|(_, name)| names::reads_as(hidden, name))
+        };
+        pair.hidden_names().any(is_ours)
     }
 
     /// Whether some server finds an id in this `Authorization` header.

@@ -3,8 +3,8 @@
 //! A header is cut at every `;`, inside quotes too, and a pair is known by every name that some server
 //! could read into it (`names`). So whatever follows a `;` is seen, as RFC 6265 readers see it, and a
 //! look-alike counts as one more id: it must be alive like the others. What only other readers see, a name
-//! behind a comma, a quote, a bracket or white space within a pair (RFC 2109, Python), is *hidden*: the caller refuses
-//! the request, since nobody can say which cookies the app would find.
+//! behind a comma, a quote, a bracket or white space within a pair (RFC 2109, Python), is *hidden*: the caller
+//! refuses the request, since nobody can say which cookies the app would find.
 //!
 //! Values are compared in canonical form. Removal leaves every other byte as it was.
 
@@ -108,17 +108,15 @@ impl<'a> Pair<'a> {
         canonical(self.value)
     }
 
-    /// Whether some reader finds a cookie of this name within the pair, where RFC 6265 sees none.
-    pub(crate) fn hides(&self, configured: &str) -> bool {
-        let hides = |boundary| {
-            hidden_names(self.text, boundary).any(|name| names::reads_as(name, configured))
-        };
-        hides(is_boundary) || (!self.text.is_ascii() && hides(is_boundary_or_not_ascii))
+    /// What some reader takes for the name of a cookie within the pair, where RFC 6265 sees none.
+    pub(crate) fn hidden_names(&self) -> impl Iterator<Item = &'a [u8]> {
+        let rarer =
+            (!self.text.is_ascii()).then(|| hidden_names(self.text, is_boundary_or_not_ascii));
+        hidden_names(self.text, is_boundary).chain(rarer.into_iter().flatten())
     }
 }
 
-/// What some reader takes for a name although it is not the pair's own: it follows a boundary, padding and
-/// `=` aside, and ends at `=`.
+/// A hidden name follows a boundary, padding and `=` aside, and ends at `=`.
 fn hidden_names(text: &[u8], boundary: fn(u8) -> bool) -> impl Iterator<Item = &[u8]> {
     let after_boundary = move |text| -> Option<&[u8]> {
         let last = <[u8]>::iter(text).rposition(|byte| boundary(*byte))?;

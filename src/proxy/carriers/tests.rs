@@ -90,6 +90,24 @@ fn a_request_without_ids_presents_none() {
 }
 
 #[test]
+fn a_request_without_ids_allocates_nothing() {
+    let parts = request(
+        "/a?x=1",
+        &[
+            ("cookie", "csrf=1; lang=en"),
+            ("authorization", "Basic dXNlcg=="),
+        ],
+    );
+    let presented = presented(&parts, &every_carrier()).unwrap();
+    let capacities = [
+        presented.ids.capacity(),
+        presented.group.capacity(),
+        presented.auth_cookies.capacity(),
+    ];
+    assert_eq!(capacities, [0, 0, 0]);
+}
+
+#[test]
 fn an_id_is_found_wherever_it_travels() {
     presents("/", &[("cookie", "JSESSIONID=a")], &["a"]);
     presents("/", &[("cookie", "x=1; JSESSIONID=\"a\"; y=2")], &["a"]);

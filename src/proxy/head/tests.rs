@@ -254,9 +254,9 @@ fn a_body_is_framed_in_one_way() {
 #[test]
 fn every_problem_has_its_own_code() {
     use HeadProblem::{
-        Expectation, HostInvalid, HostMismatch, HostMissing, HostRepeated, LengthInvalid, LengthWithTransferEncoding, Method,
-        TargetForm, TargetTooLong, TooManyHeaders, TransferEncodingRepeated, TransferEncodingTooOld, TransferEncodingUnknown,
-        UpgradeWithBody,
+        Expectation, HostInvalid, HostMismatch, HostMissing, HostRepeated, LengthInvalid,
+        LengthWithTransferEncoding, Method, TargetForm, TargetTooLong, TooManyHeaders,
+        TransferEncodingRepeated, TransferEncodingTooOld, TransferEncodingUnknown, UpgradeWithBody,
     };
     let problems = [
         (405, vec![Method]),
@@ -264,13 +264,37 @@ fn every_problem_has_its_own_code() {
         (431, vec![TooManyHeaders]),
         (501, vec![TransferEncodingUnknown]),
         (417, vec![Expectation]),
-        (400, vec![TargetForm, HostMissing, HostRepeated, HostInvalid, HostMismatch, UpgradeWithBody]),
-        (400, vec![TransferEncodingRepeated, TransferEncodingTooOld, LengthWithTransferEncoding, LengthInvalid]),
+        (
+            400,
+            vec![
+                TargetForm,
+                HostMissing,
+                HostRepeated,
+                HostInvalid,
+                HostMismatch,
+                UpgradeWithBody,
+            ],
+        ),
+        (
+            400,
+            vec![
+                TransferEncodingRepeated,
+                TransferEncodingTooOld,
+                LengthWithTransferEncoding,
+                LengthInvalid,
+            ],
+        ),
     ];
     let (mut codes, mut sentences) = (HashSet::new(), HashSet::new());
-    for (status, problem) in problems.into_iter().flat_map(|(status, group)| group.into_iter().map(move |one| (status, one))) {
+    for (status, problem) in problems
+        .into_iter()
+        .flat_map(|(status, group)| group.into_iter().map(move |one| (status, one)))
+    {
         assert_eq!(problem.status().as_u16(), status, "{problem:?}");
-        assert!(codes.insert(problem.code()) && sentences.insert(problem.sentence()), "{problem:?}");
+        assert!(
+            codes.insert(problem.code()) && sentences.insert(problem.sentence()),
+            "{problem:?}"
+        );
     }
 }
 
