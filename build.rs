@@ -9,9 +9,17 @@ fn main() {
     // A package that is built outside of a checkout may say what it was built from.
     let revision = std::env::var("CURFEW_REVISION").ok();
     let revision = revision.or_else(|| said_by("git", &["rev-parse", "--short=12", "HEAD"]));
-    let rustc = std::env::var("RUSTC").ok().and_then(|rustc| said_by(&rustc, &["--version"]));
-    println!("cargo::rustc-env=CURFEW_REVISION={}", revision.as_deref().unwrap_or("unknown"));
-    println!("cargo::rustc-env=CURFEW_RUSTC={}", rustc.as_deref().unwrap_or("unknown"));
+    let rustc = std::env::var("RUSTC")
+        .ok()
+        .and_then(|rustc| said_by(&rustc, &["--version"]));
+    println!(
+        "cargo::rustc-env=CURFEW_REVISION={}",
+        revision.as_deref().unwrap_or("unknown")
+    );
+    println!(
+        "cargo::rustc-env=CURFEW_RUSTC={}",
+        rustc.as_deref().unwrap_or("unknown")
+    );
 }
 
 fn said_by(program: &str, arguments: &[&str]) -> Option<String> {

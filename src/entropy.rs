@@ -38,7 +38,9 @@ impl Entropy {
         let mut bytes = [0; N];
         match &self.0 {
             Source::System(random) => {
-                random.fill(&mut bytes).expect("the operating system gives randomness");
+                random
+                    .fill(&mut bytes)
+                    .expect("the operating system gives randomness");
             }
             Source::Seeded(state) => {
                 for chunk in bytes.chunks_mut(8) {

@@ -81,7 +81,11 @@ impl Gateway {
         let access = AccessLog::start(&config.records.access, &metrics);
         let access = access.map_err(StartError::Records)?;
         let (events, refusals) = event_feed(&metrics);
-        let telemetry = Arc::new(Telemetry { metrics: Arc::clone(&metrics), access, events });
+        let telemetry = Arc::new(Telemetry {
+            metrics: Arc::clone(&metrics),
+            access,
+            events,
+        });
         metrics.policy_loaded(clock.now());
 
         let store = Arc::new(open_store(&config.store, &clock)?);
@@ -119,7 +123,9 @@ impl Gateway {
         let [drain, stop, close] = [(); 3].map(|()| CancellationToken::new());
         let mut gateway = Self {
             addresses: listening.iter().map(Listening::address).collect(),
-            admin_address: admin_socket.as_ref().and_then(|socket| socket.local_addr().ok()),
+            admin_address: admin_socket
+                .as_ref()
+                .and_then(|socket| socket.local_addr().ok()),
             certificates: listening.iter().filter_map(Listening::keys).collect(),
             readiness: Arc::default(),
             nudge: Arc::new(Notify::new()),
@@ -147,7 +153,8 @@ impl Gateway {
     fn spawn_workers(&mut self, config: &Arc<Config>, admin: Option<TcpListener>) {
         let store = Arc::clone(&self.store);
         let stop = self.stop.clone();
-        self.workers.push(tokio::spawn(async move { store.run(stop).await }));
+        self.workers
+            .push(tokio::spawn(async move { store.run(stop).await }));
         let sweeper = Sweeper {
             store: Arc::clone(&self.store),
             clock: self.clock.clone(),
@@ -155,7 +162,8 @@ impl Gateway {
             telemetry: Arc::clone(&self.telemetry),
             nudge: Arc::clone(&self.nudge),
         };
-        self.workers.push(tokio::spawn(sweeper.run(self.stop.clone())));
+        self.workers
+            .push(tokio::spawn(sweeper.run(self.stop.clone())));
         let watch = Arc::clone(&self.proxy).watch_streams(self.stop.clone());
         self.workers.push(tokio::spawn(watch));
         self.workers.push(tokio::spawn(look_after(
@@ -175,7 +183,8 @@ impl Gateway {
                 retention: Box::new(move || current.borrow().retention(true)),
                 revoked: Arc::clone(&self.nudge),
             };
-            self.workers.push(tokio::spawn(admin::serve(socket, state, self.stop.clone())));
+            self.workers
+                .push(tokio::spawn(admin::serve(socket, state, self.stop.clone())));
         }
     }
 
@@ -253,7 +262,7 @@ fn open_store(config: &StoreConfig, clock: &Clock) -> Result<Store, OpenError> {
         StoreConfig::Memory { sessions_max } => Store::Memory(MemoryStore::new(*sessions_max)),
         StoreConfig::Redis(redis) => {
             Store::Redis(Box::new(RedisStore::open(redis, clock.clone())?))
-        },
+        }
     })
 }
 
@@ -279,7 +288,9 @@ async fn look_after(
             }
         }
         match (was_up, &alive) {
-            (true, Err(error)) => tracing::error!(%error, "the store is lost: requests with a session are answered 503"),
+            (true, Err(error)) => {
+                tracing::error!(%error, "the store is lost: requests with a session are answered 503")
+            }
             (false, Ok(_)) => tracing::info!("the store is back"),
             _ => {}
         }

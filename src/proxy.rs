@@ -14,8 +14,8 @@ mod listener;
 mod look_up;
 mod names;
 mod page;
-mod path;
 mod pass_on;
+mod path;
 mod quota;
 mod recipe;
 mod respond;
@@ -79,8 +79,7 @@ impl Proxy {
         entropy: Entropy,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        let anonymous =
-            AnonymousQuota::new(config.anonymous, config.policy.anonymous_absolute);
+        let anonymous = AnonymousQuota::new(config.anonymous, config.policy.anonymous_absolute);
         let upstream = UpstreamPool::new(&config.waits);
         let snapshot = Snapshot::new(config, &telemetry.metrics);
         Self {
@@ -130,7 +129,9 @@ impl Proxy {
     /// Puts a new configuration in force, from the next request on. Listeners, the store and the
     /// waits stay as they were started.
     pub fn reload(&self, config: Arc<Config>) {
-        self.anonymous.set(config.anonymous, config.policy.anonymous_absolute);
-        self.snapshot.store(Arc::new(Snapshot::new(config, &self.telemetry.metrics)));
+        self.anonymous
+            .set(config.anonymous, config.policy.anonymous_absolute);
+        self.snapshot
+            .store(Arc::new(Snapshot::new(config, &self.telemetry.metrics)));
     }
 }

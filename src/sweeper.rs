@@ -123,7 +123,10 @@ impl Sweeper {
         if self.store.end(sid, end).await? == Ended::Now
             && let Some(app) = config.app(&session.app)
         {
-            self.telemetry.metrics.for_app(app, &config.policy).ended(session, reason, now);
+            self.telemetry
+                .metrics
+                .for_app(app, &config.policy)
+                .ended(session, reason, now);
         }
         Ok(())
     }
@@ -131,5 +134,7 @@ impl Sweeper {
 
 /// The limits of the session's app; none where the app has left the configuration.
 fn bounds(config: &Config, record: &Record) -> Bounds {
-    config.app(&record.session.app).map_or(Bounds::default(), |app| app.bounds)
+    config
+        .app(&record.session.app)
+        .map_or(Bounds::default(), |app| app.bounds)
 }

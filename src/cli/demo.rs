@@ -48,7 +48,9 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
     if let Err(error) = log::init() {
         return failed(&error);
     }
-    let ran = serve::runtime().map_err(DemoError::Io).and_then(|runtime| runtime.block_on(run(args)));
+    let ran = serve::runtime()
+        .map_err(DemoError::Io)
+        .and_then(|runtime| runtime.block_on(run(args)));
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
@@ -57,10 +59,14 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
 
 async fn run(args: &DemoArgs) -> Result<(), DemoError> {
     let stop = CancellationToken::new();
-    let socket = TcpListener::bind(args.app).await.map_err(|error| DemoError::App(args.app, error))?;
+    let socket = TcpListener::bind(args.app)
+        .await
+        .map_err(|error| DemoError::App(args.app, error))?;
     let app_address = socket.local_addr()?;
     let text = policy::text(args.listen, args.admin, app_address);
-    let config = load::parse_alone(&text, "demo").map_err(DemoError::Policy)?.config;
+    let config = load::parse_alone(&text, "demo")
+        .map_err(DemoError::Policy)?
+        .config;
     let gateway = Gateway::start(config, Clock::system(), Entropy::system()).await?;
     let app = tokio::spawn(app::serve(socket, stop.clone()));
     let listen = gateway.addresses().first().copied().unwrap_or(args.listen);

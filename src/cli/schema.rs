@@ -1,3 +1,5 @@
 //! `curfew schema`.
 use std::process::ExitCode;
-pub(super) fn print() -> ExitCode { ExitCode::SUCCESS }
+pub(super) fn print() -> ExitCode {
+    ExitCode::SUCCESS
+}

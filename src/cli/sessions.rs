@@ -53,7 +53,10 @@ enum RevokeError {
     #[error("no token: name its file with --token-file, or set CURFEW_ADMIN_TOKEN")]
     NoToken,
     #[error("cannot read the token from {}: {source}", .file.display())]
-    TokenFile { file: PathBuf, source: std::io::Error },
+    TokenFile {
+        file: PathBuf,
+        source: std::io::Error,
+    },
     #[error("{0} is no address of an admin listener; write one like http://127.0.0.1:9900")]
     Address(String),
     #[error("the admin listener does not answer: {0}")]
@@ -66,9 +69,12 @@ enum RevokeError {
 
 pub(super) fn run(command: SessionsCommand) -> ExitCode {
     let SessionsCommand::Revoke(args) = command;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let revoked =
-        runtime.map_err(RevokeError::Io).and_then(|runtime| runtime.block_on(revoke(&args)));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let revoked = runtime
+        .map_err(RevokeError::Io)
+        .and_then(|runtime| runtime.block_on(revoke(&args)));
     match revoked {
         Ok(answer) => {
             anstream::println!("{answer}");
@@ -86,8 +92,9 @@ async fn revoke(args: &RevokeArgs) -> Result<String, RevokeError> {
     };
     let address = || RevokeError::Address(args.admin.to_string());
     let authority = args.admin.authority().ok_or_else(address)?;
-    let uri: Uri =
-        format!("http://{authority}/v1/revocations").parse().map_err(|_| address())?;
+    let uri: Uri = format!("http://{authority}/v1/revocations")
+        .parse()
+        .map_err(|_| address())?;
     let request = Request::builder()
         .method(Method::POST)
         .uri(uri)
@@ -98,18 +105,28 @@ async fn revoke(args: &RevokeArgs) -> Result<String, RevokeError> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<bytes::Bytes>>();
     let unreachable = |error: &dyn std::fmt::Display| RevokeError::Unreachable(error.to_string());
     let answered = tokio::time::timeout(WAIT, client.request(request)).await;
-    let answer = answered.map_err(|late| unreachable(&late))?.map_err(|error| unreachable(&error))?;
+    let answer = answered
+        .map_err(|late| unreachable(&late))?
+        .map_err(|error| unreachable(&error))?;
     let status = answer.status();
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
+        .collect()
+        .await;
     let body = body.map_err(|error| unreachable(&error))?.to_bytes();
     let text = String::from_utf8_lossy(&body).into_owned();
-    if status.is_success() { Ok(text) } else { Err(RevokeError::Refused(status, text)) }
+    if status.is_success() {
+        Ok(text)
+    } else {
+        Err(RevokeError::Refused(status, text))
+    }
 }
 
 fn token(args: &RevokeArgs) -> Result<String, RevokeError> {
     let text = match &args.token_file {
-        Some(file) => std::fs::read_to_string(file)
-            .map_err(|source| RevokeError::TokenFile { file: file.clone(), source })?,
+        Some(file) => std::fs::read_to_string(file).map_err(|source| RevokeError::TokenFile {
+            file: file.clone(),
+            source,
+        })?,
         None => std::env::var("CURFEW_ADMIN_TOKEN").map_err(|_| RevokeError::NoToken)?,
     };
     Ok(text.trim().to_owned())

@@ -136,7 +136,11 @@ pub fn decide(rules: Rules<'_>, facts: RequestFacts, found: &[Found]) -> Decisio
 
 /// Decides a request whose session turned out to be gone when the decision was to be written.
 pub fn decide_stale(facts: RequestFacts, stale: Stale) -> Decision {
-    Decision { verdict: on_stale(facts, stale), live: None, write: Write::Nothing }
+    Decision {
+        verdict: on_stale(facts, stale),
+        live: None,
+        write: Write::Nothing,
+    }
 }
 
 /// Decides a request that needs no session while the store does not answer: nothing is known of

@@ -37,7 +37,12 @@ impl AnswerCookies {
         let owned = cookies.map(|cookie| AnswerCookie {
             scope: CookieScope {
                 name: cookie.name.into(),
-                path: Some(cookie.path.unwrap_or_else(|| directory(request_path)).into()),
+                path: Some(
+                    cookie
+                        .path
+                        .unwrap_or_else(|| directory(request_path))
+                        .into(),
+                ),
                 domain: cookie.domain.map(Arc::from),
             },
             value: cookie.value.as_bytes().into(),
@@ -54,7 +59,8 @@ impl AnswerCookies {
     /// The value that the browser has for this name afterwards, where the answer set one.
     pub(crate) fn value_of(&self, name: &str) -> Option<&[u8]> {
         let mut set = self.0.iter().filter(|cookie| !cookie.deletes);
-        set.rfind(|cookie| *cookie.scope.name == *name).map(|cookie| &*cookie.value)
+        set.rfind(|cookie| *cookie.scope.name == *name)
+            .map(|cookie| &*cookie.value)
     }
 
     /// Whether all that the answer did to this name was to delete it.
@@ -63,14 +69,20 @@ impl AnswerCookies {
     }
 
     /// Where it set the cookies that are `owned`.
-    pub(crate) fn scopes(&self, owned: impl Fn(&str) -> bool) -> impl Iterator<Item = &CookieScope> {
+    pub(crate) fn scopes(
+        &self,
+        owned: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = &CookieScope> {
         let set = self.0.iter().filter(|cookie| !cookie.deletes);
-        set.map(|cookie| &cookie.scope).filter(move |scope| owned(&scope.name))
+        set.map(|cookie| &cookie.scope)
+            .filter(move |scope| owned(&scope.name))
     }
 
     /// Whether it sets a cookie at this very scope.
     pub(crate) fn sets_at(&self, scope: &CookieScope) -> bool {
-        self.0.iter().any(|cookie| !cookie.deletes && cookie.scope == *scope)
+        self.0
+            .iter()
+            .any(|cookie| !cookie.deletes && cookie.scope == *scope)
     }
 }
 
@@ -124,7 +136,10 @@ mod tests {
             .collect();
         assert_eq!(
             scopes,
-            [("SID", Some("/app"), None), ("SIG", Some("/"), Some("example.com"))]
+            [
+                ("SID", Some("/app"), None),
+                ("SIG", Some("/"), Some("example.com"))
+            ]
         );
     }
 }

@@ -8,9 +8,9 @@ use crate::domain::decide::Company;
 use crate::domain::identity::Keyring;
 use crate::domain::session::{Companion, CookieScope, Session};
 
+use super::answer_cookies::AnswerCookies;
 use super::carriers::Presented;
 use super::learn::Asked;
-use super::answer_cookies::AnswerCookies;
 
 /// Scopes that one session remembers. An app that sets its cookies at more places than these is
 /// expired at those alone.
@@ -26,24 +26,35 @@ pub(crate) fn companions(
     let keys = &asked.snapshot.config.keys;
     let mut companions = before.map_or(Vec::new(), |session| session.companions.clone());
     for name in app.shape.group.iter().chain(&app.shape.auth_cookies) {
-        let known = companions.iter().position(|companion| *companion.name == **name);
+        let known = companions
+            .iter()
+            .position(|companion| *companion.name == **name);
         if cookies.deletes(name) {
             if let Some(index) = known {
                 companions.swap_remove(index);
             }
             continue;
         }
-        let Some(value) = cookies.value_of(name) else { continue };
+        let Some(value) = cookies.value_of(name) else {
+            continue;
+        };
         let current = keys.fingerprint(&app.namespace, name, value);
         match known {
             Some(index) if companions[index].current == current => {}
             Some(index) => {
                 let previous = Some(companions[index].current);
-                companions[index] =
-                    Companion { name: Arc::clone(&companions[index].name), current, previous };
+                companions[index] = Companion {
+                    name: Arc::clone(&companions[index].name),
+                    current,
+                    previous,
+                };
             }
             None => {
-                companions.push(Companion { name: name.as_str().into(), current, previous: None });
+                companions.push(Companion {
+                    name: name.as_str().into(),
+                    current,
+                    previous: None,
+                });
             }
         }
     }
@@ -74,7 +85,10 @@ pub(crate) fn company(
     namespace: &str,
 ) -> Company {
     for (index, name) in shape.group.iter().enumerate() {
-        let bound = session.companions.iter().find(|companion| *companion.name == **name);
+        let bound = session
+            .companions
+            .iter()
+            .find(|companion| *companion.name == **name);
         let mut values = presented.group_values(index).peekable();
         match bound {
             Some(_) if values.peek().is_none() => return Company::Partial,

@@ -45,8 +45,12 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
-            Self::Passing(body) => Pin::new(body.as_mut()).poll_frame(cx).map_err(BodyError::from),
-            Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Passing(body) => Pin::new(body.as_mut())
+                .poll_frame(cx)
+                .map_err(BodyError::from),
+            Self::Whole(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
         }
     }
 

@@ -143,7 +143,8 @@ pub(crate) fn presented(parts: &Parts, shape: &SessionShape) -> Result<Presented
 pub(crate) fn strip(parts: &mut Parts, shape: &SessionShape, what: Strip<'_>) {
     match what {
         Strip::Session | Strip::Ids => {
-            let passes = matches!(what, Strip::Ids) || shape.authorization == AuthorizationRule::Pass;
+            let passes =
+                matches!(what, Strip::Ids) || shape.authorization == AuthorizationRule::Pass;
             strip_cookies(&mut parts.headers, |pair| {
                 shape.role_of(pair).is_some() || shape.hidden_in(pair)
             });
@@ -174,7 +175,10 @@ pub(crate) fn strip(parts: &mut Parts, shape: &SessionShape, what: Strip<'_>) {
 impl Presented {
     /// The values of the group's cookie of this index.
     pub(crate) fn group_values(&self, index: usize) -> impl Iterator<Item = &[u8]> {
-        let of_name = self.group.iter().filter(move |companion| companion.index == index);
+        let of_name = self
+            .group
+            .iter()
+            .filter(move |companion| companion.index == index);
         of_name.map(|companion| &*companion.value)
     }
 

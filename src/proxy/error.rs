@@ -62,7 +62,11 @@ pub(crate) enum UpstreamFailure {
 
 impl UpstreamFailure {
     pub(super) fn of(error: hyper_util::client::legacy::Error) -> Self {
-        if error.is_connect() { Self::Refused(error) } else { Self::Broken(error) }
+        if error.is_connect() {
+            Self::Refused(error)
+        } else {
+            Self::Broken(error)
+        }
     }
 
     /// Which fault is counted.
@@ -171,7 +175,12 @@ impl ProxyError {
                 "The gateway failed; the failure was counted.",
             ),
         };
-        Told { status, code, sentence, retry_after: self.retry_after() }
+        Told {
+            status,
+            code,
+            sentence,
+            retry_after: self.retry_after(),
+        }
     }
 
     fn retry_after(&self) -> Option<Duration> {

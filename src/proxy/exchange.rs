@@ -27,8 +27,8 @@ use super::head::forwarded::{Origin, Scheme, forwarded};
 use super::head::hygiene;
 use super::learn::Lesson;
 use super::route::Routed;
-use super::snapshot::{AppRuntime, Snapshot};
 use super::set_cookie::Transport;
+use super::snapshot::{AppRuntime, Snapshot};
 use super::{respond, set_cookie};
 
 /// The name under which the gateway and the app log a request.
@@ -47,7 +47,9 @@ pub(crate) struct Peer {
 impl Peer {
     /// Whether what it says of others is believed.
     pub(crate) fn is_trusted(&self) -> bool {
-        self.trusted.iter().any(|network| network.contains(&self.address))
+        self.trusted
+            .iter()
+            .any(|network| network.contains(&self.address))
     }
 }
 
@@ -89,12 +91,21 @@ impl Exchange {
         let entry = proxy.telemetry.access.is_on().then(|| {
             let request = String::from_utf8_lossy(request_id.as_bytes()).into_owned();
             let version = snapshot.config.policy.version;
-            Box::new(AccessEntry::new(now, request, peer.address, parts.method.clone(), version))
+            Box::new(AccessEntry::new(
+                now,
+                request,
+                peer.address,
+                parts.method.clone(),
+                version,
+            ))
         });
         Self {
             now,
             kind: wants(parts),
-            origin: Origin { address: peer.address, scheme: peer.scheme },
+            origin: Origin {
+                address: peer.address,
+                scheme: peer.scheme,
+            },
             request_id,
             began: monotonic(),
             waited: None,
@@ -109,7 +120,11 @@ impl Exchange {
 
     /// Makes the head the gateway's own, as far as it tells of the client and of this connection.
     pub(crate) fn receive(&mut self, parts: &mut Parts, host: &str) {
-        let Peer { address, scheme, trusted } = &self.peer;
+        let Peer {
+            address,
+            scheme,
+            trusted,
+        } = &self.peer;
         hygiene::clean_request(&mut parts.headers);
         self.origin = forwarded(&mut parts.headers, *address, trusted, *scheme, host);
         if let Some(entry) = &mut self.entry {
@@ -133,10 +148,15 @@ impl Exchange {
     /// The records of its ids were looked up.
     pub(crate) fn found(&mut self, found: &[Found]) {
         self.found.clear();
-        self.found.extend(found.iter().map(|found| FoundId {
-            sid: found.sid,
-            session: found.record.as_ref().map(|record| Arc::clone(&record.session)),
-            last_active: found.record.as_ref().map(|record| record.last_active),
+        self.found.extend(found.iter().map(|found| {
+            FoundId {
+                sid: found.sid,
+                session: found
+                    .record
+                    .as_ref()
+                    .map(|record| Arc::clone(&record.session)),
+                last_active: found.record.as_ref().map(|record| record.last_active),
+            }
         }));
     }
 
@@ -170,13 +190,19 @@ impl Exchange {
 
     /// A dead id that came back is recorded, one event a request.
     fn record_refusal(&self, proxy: &Proxy, app: &AppRuntime, stale: Stale) {
-        if !matches!(stale, Stale::Ended(_) | Stale::Superseded | Stale::Mixed | Stale::Foreign) {
+        if !matches!(
+            stale,
+            Stale::Ended(_) | Stale::Superseded | Stale::Mixed | Stale::Foreign
+        ) {
             return;
         }
-        let known = self.found.iter().find_map(|found| {
-            Some((found.session.as_ref()?, found.last_active?))
-        });
-        let Some((session, last_active)) = known else { return };
+        let known = self
+            .found
+            .iter()
+            .find_map(|found| Some((found.session.as_ref()?, found.last_active?)));
+        let Some((session, last_active)) = known else {
+            return;
+        };
         let config = &self.snapshot.config;
         let limits = session.limits(&config.policy, app.app.bounds);
         let facts = EventFacts {
@@ -188,7 +214,10 @@ impl Exchange {
             client: Some(self.origin.address),
         };
         let nonce = u32::from_le_bytes(proxy.entropy.bytes());
-        proxy.telemetry.events.refused(refusal_event(facts, stale, nonce));
+        proxy
+            .telemetry
+            .events
+            .refused(refusal_event(facts, stale, nonce));
     }
 
     /// The store did not answer, and the request goes on without it.
@@ -216,12 +245,19 @@ impl Exchange {
             Stale::Unknown | Stale::Mixed => true,
             _ => false,
         };
-        let relogged = self.found.iter().any(|found| app.relogged.contains(&found.sid));
+        let relogged = self
+            .found
+            .iter()
+            .any(|found| app.relogged.contains(&found.sid));
         if !dead || relogged {
             return Vec::new();
         }
         let sessions = self.found.iter().filter_map(|found| found.session.as_ref());
-        app.scopes(sessions.flat_map(|session| session.scopes.iter().cloned()).collect())
+        app.scopes(
+            sessions
+                .flat_map(|session| session.scopes.iter().cloned())
+                .collect(),
+        )
     }
 
     /// A Set-Cookie that deletes a cookie at a scope.

@@ -30,8 +30,11 @@ pub(crate) async fn handle(
             // The app will have logged somebody in or out, whether or not the client waits for
             // the answer: the exchange runs on if the connection does not.
             let kind = exchange.kind;
-            let task = proxy.tasks.spawn(go_on(Arc::clone(&proxy), exchange, admitted));
-            task.await.unwrap_or_else(|_| respond::fail(&ProxyError::Internal, kind))
+            let task = proxy
+                .tasks
+                .spawn(go_on(Arc::clone(&proxy), exchange, admitted));
+            task.await
+                .unwrap_or_else(|_| respond::fail(&ProxyError::Internal, kind))
         }
         Ok(Judged::Admitted(admitted)) => go_on(proxy, exchange, admitted).await,
         Ok(Judged::Refused(refusal)) => exchange.finish(&proxy, refusal),
@@ -87,9 +90,24 @@ async fn judge(
 
     if let Verdict::Refuse(stale) = decision.verdict {
         let scopes = exchange.expired(&app, stale);
-        let expired = scopes.iter().filter_map(|scope| exchange.expire(scope)).collect();
-        let refusal = Refusal { app: &app.app, facts, stale, expired };
+        let expired = scopes
+            .iter()
+            .filter_map(|scope| exchange.expire(scope))
+            .collect();
+        let refusal = Refusal {
+            app: &app.app,
+            facts,
+            stale,
+            expired,
+        };
         return Ok(Judged::Refused(respond::refuse(refusal)));
     }
-    Ok(Judged::Admitted(Box::new(Admitted { app, routed, decision, presented, parts, body })))
+    Ok(Judged::Admitted(Box::new(Admitted {
+        app,
+        routed,
+        decision,
+        presented,
+        parts,
+        body,
+    })))
 }

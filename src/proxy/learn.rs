@@ -21,10 +21,10 @@ use crate::store::op::{Bound, End, Ended, InPlaceLogin, Touched};
 use crate::telemetry::metrics::LoginOutcome;
 
 use super::Proxy;
+use super::answer_cookies::AnswerCookies;
 use super::bind;
 use super::error::ProxyError;
 use super::recipe::{AnswerView, Attempt, Extracted, Told};
-use super::answer_cookies::AnswerCookies;
 use super::snapshot::{AppRuntime, Snapshot};
 use super::succession::{self, Succession, Successor};
 
@@ -88,9 +88,19 @@ pub(crate) async fn learn(
     asked: &Asked,
     head: &AnswerHead,
 ) -> Result<Lesson, ProxyError> {
-    let AnswerHead { parts, cookies, json } = head;
-    asked.app.saw_scopes(cookies.scopes(|name| asked.app.owns_cookie(name)));
-    let view = AnswerView { parts, cookies, json: json.as_ref() };
+    let AnswerHead {
+        parts,
+        cookies,
+        json,
+    } = head;
+    asked
+        .app
+        .saw_scopes(cookies.scopes(|name| asked.app.owns_cookie(name)));
+    let view = AnswerView {
+        parts,
+        cookies,
+        json: json.as_ref(),
+    };
     let issued = issued(asked, &view);
     if let Some(login) = succeeded(asked, &view, issued) {
         return log_in(proxy, asked, &view, issued, login).await;
@@ -99,7 +109,11 @@ pub(crate) async fn learn(
     if let Some(live) = left {
         end(proxy, asked, live, EndReason::Logout).await?;
     }
-    let live = if left.is_some() { None } else { asked.live.as_ref() };
+    let live = if left.is_some() {
+        None
+    } else {
+        asked.live.as_ref()
+    };
     match (issued, live) {
         (None, None) => {}
         (Some(sid), None) => return found(proxy, asked, cookies, sid).await,
@@ -108,19 +122,34 @@ pub(crate) async fn learn(
         }
         (_, Some(live)) => bind_companions(proxy, asked, cookies, live).await?,
     }
-    Ok(if left.is_some() { Lesson::LoggedOut } else { Lesson::Nothing })
+    Ok(if left.is_some() {
+        Lesson::LoggedOut
+    } else {
+        Lesson::Nothing
+    })
 }
 
 /// The id that an answer announces.
 fn issued(asked: &Asked, view: &AnswerView<'_>) -> Option<Sid> {
     let app = &asked.app.app;
-    let sid = |value: &[u8]| asked.snapshot.config.keys.sid(&app.namespace, &app.slot, value);
-    let cookie = asked.app.id_cookie().and_then(|name| view.cookies.value_of(name));
+    let sid = |value: &[u8]| {
+        asked
+            .snapshot
+            .config
+            .keys
+            .sid(&app.namespace, &app.slot, value)
+    };
+    let cookie = asked
+        .app
+        .id_cookie()
+        .and_then(|name| view.cookies.value_of(name));
     cookie.map(sid).or_else(|| {
-        app.issued.iter().find_map(|extractor| match view.find(extractor) {
-            Extracted::Values(values) if values.len() == 1 => Some(sid(values[0].as_bytes())),
-            Extracted::Values(_) | Extracted::Absent | Extracted::Malformed => None,
-        })
+        app.issued
+            .iter()
+            .find_map(|extractor| match view.find(extractor) {
+                Extracted::Values(values) if values.len() == 1 => Some(sid(values[0].as_bytes())),
+                Extracted::Values(_) | Extracted::Absent | Extracted::Malformed => None,
+            })
     })
 }
 
@@ -134,12 +163,18 @@ fn succeeded<'a>(
     let recipe = asked.app.app.logins.get(attempt.recipe)?;
     let new_id = issued.is_some_and(|sid| asked.live.as_ref().is_none_or(|live| live.sid != sid));
     if !view.tells_success(&recipe.success, new_id) {
-        asked.app.metrics.login_seen(attempt.recipe, LoginOutcome::Failure);
+        asked
+            .app
+            .metrics
+            .login_seen(attempt.recipe, LoginOutcome::Failure);
         return None;
     }
     let known_id = recipe.same_id && asked.live.is_some();
     if !new_id && !known_id {
-        asked.app.metrics.login_seen(attempt.recipe, LoginOutcome::Unlearned);
+        asked
+            .app
+            .metrics
+            .login_seen(attempt.recipe, LoginOutcome::Unlearned);
         tracing::warn!(
             app = &*asked.app.app.name,
             recipe = &*recipe.label,
@@ -159,10 +194,15 @@ fn logged_out<'a>(
     issued: Option<Sid>,
 ) -> Option<&'a Live> {
     let live = asked.live.as_ref()?;
-    let recipe = asked.logout.and_then(|index| asked.app.app.logouts.get(index));
+    let recipe = asked
+        .logout
+        .and_then(|index| asked.app.app.logouts.get(index));
     let by_recipe = recipe.is_some_and(|recipe| view.tells_logout(recipe));
     let deleted = issued.is_none()
-        && asked.app.id_cookie().is_some_and(|name| view.cookies.deletes(name));
+        && asked
+            .app
+            .id_cookie()
+            .is_some_and(|name| view.cookies.deletes(name));
     (by_recipe || deleted).then_some(live)
 }
 
@@ -181,7 +221,10 @@ async fn log_in(
         );
     }
     let session = Arc::new(logged_in_session(proxy, asked, view.cookies, told));
-    let kept = asked.live.as_ref().filter(|live| issued.is_none_or(|sid| sid == live.sid));
+    let kept = asked
+        .live
+        .as_ref()
+        .filter(|live| issued.is_none_or(|sid| sid == live.sid));
     let lesson = match (kept, issued) {
         (Some(live), _) => log_in_place(proxy, asked, live, Arc::clone(&session)).await?,
         (None, Some(sid)) => log_in_anew(proxy, asked, sid, Arc::clone(&session)).await?,
@@ -189,7 +232,10 @@ async fn log_in(
     };
     if matches!(lesson, Lesson::LoggedIn(_)) {
         if let Some(attempt) = &asked.attempt {
-            asked.app.metrics.login_seen(attempt.recipe, LoginOutcome::Success);
+            asked
+                .app
+                .metrics
+                .login_seen(attempt.recipe, LoginOutcome::Success);
         }
         asked.app.metrics.started(&session, asked.now);
         asked.app.relogged.remember(asked.presented.iter().copied());
@@ -197,12 +243,7 @@ async fn log_in(
     Ok(lesson)
 }
 
-fn logged_in_session(
-    proxy: &Proxy,
-    asked: &Asked,
-    cookies: &AnswerCookies,
-    told: Told,
-) -> Session {
+fn logged_in_session(proxy: &Proxy, asked: &Asked, cookies: &AnswerCookies, told: Told) -> Session {
     let policy = &asked.snapshot.config.policy;
     let user = told.user;
     let roles = if told.malformed {
@@ -213,12 +254,23 @@ fn logged_in_session(
     let login = Login {
         admitted: asked.now,
         user,
-        groups: told.groups.iter().map(|group| Arc::from(group.as_str())).collect(),
+        groups: told
+            .groups
+            .iter()
+            .map(|group| Arc::from(group.as_str()))
+            .collect(),
         roles,
         roles_learned: asked.now,
     };
-    let generation = asked.live.as_ref().map_or(0, |live| live.session.generation + 1);
-    Session { generation, login: Some(login), ..blank(proxy, asked, cookies) }
+    let generation = asked
+        .live
+        .as_ref()
+        .map_or(0, |live| live.session.generation + 1);
+    Session {
+        generation,
+        login: Some(login),
+        ..blank(proxy, asked, cookies)
+    }
 }
 
 /// A session that begins with this request.
@@ -247,14 +299,22 @@ async fn log_in_anew(
     let event = login_event(asked, &session);
     let old = asked.live.as_ref().map(|live| {
         let end = live.session.is_authenticated();
-        (live.sid, end.then(|| end_event(facts_of(asked, live), EndReason::Reauthenticated)))
+        (
+            live.sid,
+            end.then(|| end_event(facts_of(asked, live), EndReason::Reauthenticated)),
+        )
     });
     let new = successor(asked, sid, Arc::clone(&session), asked.now);
     let outcome = succession::log_in(&proxy.store, old, new, event).await?;
     match outcome {
         Succession::Alive { reauthenticated } => {
             if let (true, Some(live)) = (reauthenticated, &asked.live) {
-                proxy.ended(&asked.app, &live.session, EndReason::Reauthenticated, asked.now);
+                proxy.ended(
+                    &asked.app,
+                    &live.session,
+                    EndReason::Reauthenticated,
+                    asked.now,
+                );
             }
             Ok(Lesson::LoggedIn(session))
         }
@@ -282,8 +342,7 @@ async fn log_in_place(
         forget_at: new.forget_at,
         events,
     };
-    let bound =
-        Bound {
+    let bound = Bound {
         lineage: live.session.lineage,
         session: Arc::clone(&session),
         login: Some(Box::new(login)),
@@ -291,7 +350,12 @@ async fn log_in_place(
     match proxy.store.bind(live.sid, bound).await? {
         Touched::Alive => {
             if live.session.is_authenticated() {
-                proxy.ended(&asked.app, &live.session, EndReason::Reauthenticated, asked.now);
+                proxy.ended(
+                    &asked.app,
+                    &live.session,
+                    EndReason::Reauthenticated,
+                    asked.now,
+                );
             }
             Ok(Lesson::LoggedIn(session))
         }
@@ -332,10 +396,16 @@ async fn taken(proxy: &Proxy, asked: &Asked, sid: Sid) -> Result<Lesson, ProxyEr
     };
     // Only an anonymous session may be announced to a request that did not carry it: whoever
     // gets an authenticated one's id by an answer would be logged in without a login.
-    let harmless = found.records.first().and_then(Option::as_ref).is_some_and(|record| {
-        alive(record) && !record.session.is_authenticated()
-    });
-    Ok(if harmless { Lesson::Nothing } else { Lesson::Dropped })
+    let harmless = found
+        .records
+        .first()
+        .and_then(Option::as_ref)
+        .is_some_and(|record| alive(record) && !record.session.is_authenticated());
+    Ok(if harmless {
+        Lesson::Nothing
+    } else {
+        Lesson::Dropped
+    })
 }
 
 async fn rotate(
@@ -371,28 +441,38 @@ async fn bind_companions(
     if companions == live.session.companions && scopes == live.session.scopes {
         return Ok(());
     }
-    let session = Session { companions, scopes, ..(*live.session).clone() };
-    let bound =
-        Bound { lineage: live.session.lineage, session: Arc::new(session), login: None };
+    let session = Session {
+        companions,
+        scopes,
+        ..(*live.session).clone()
+    };
+    let bound = Bound {
+        lineage: live.session.lineage,
+        session: Arc::new(session),
+        login: None,
+    };
     proxy.store.bind(live.sid, bound).await.map(drop)
 }
 
 /// `last_active` is the last activity that the new id will have at the least: the sweeper may
 /// look too early, never too late.
-fn successor(
-    asked: &Asked,
-    sid: Sid,
-    session: Arc<Session>,
-    last_active: Timestamp,
-) -> Successor {
+fn successor(asked: &Asked, sid: Sid, session: Arc<Session>, last_active: Timestamp) -> Successor {
     let policy = &asked.snapshot.config.policy;
     let limits = session.limits(policy, asked.app.app.bounds);
     let due = session.is_authenticated().then(|| {
         let idle_end = last_active.plus(limits.idle.after);
         idle_end.min(session.started.plus(limits.absolute.after))
     });
-    let forget_at = asked.now.plus(asked.snapshot.config.retention(session.is_authenticated()));
-    Successor { sid, session, at: asked.now, due, forget_at }
+    let forget_at = asked
+        .now
+        .plus(asked.snapshot.config.retention(session.is_authenticated()));
+    Successor {
+        sid,
+        session,
+        at: asked.now,
+        due,
+        forget_at,
+    }
 }
 
 fn login_event(asked: &Asked, session: &Session) -> SessionEvent {
@@ -408,7 +488,14 @@ fn facts<'a>(
 ) -> EventFacts<'a> {
     let policy = asked.snapshot.config.policy.version;
     let client = Some(asked.client);
-    EventFacts { session, last_active, limits, policy, at: asked.now, client }
+    EventFacts {
+        session,
+        last_active,
+        limits,
+        policy,
+        at: asked.now,
+        client,
+    }
 }
 
 fn facts_of<'a>(asked: &Asked, live: &'a Live) -> EventFacts<'a> {
@@ -424,11 +511,18 @@ async fn end(
 ) -> Result<(), StoreError> {
     let authenticated = live.session.is_authenticated();
     let event = authenticated.then(|| Box::new(end_event(facts_of(asked, live), reason)));
-    let forget_at = asked.now.plus(asked.snapshot.config.retention(authenticated));
+    let forget_at = asked
+        .now
+        .plus(asked.snapshot.config.retention(authenticated));
     let mut sid = live.sid;
     for _ in 0..SUCCESSORS_MAX {
-        let end =
-            End { reason, at: asked.now, if_last_active: None, event: event.clone(), forget_at };
+        let end = End {
+            reason,
+            at: asked.now,
+            if_last_active: None,
+            event: event.clone(),
+            forget_at,
+        };
         match proxy.store.end(sid, end).await? {
             Ended::Now => {
                 proxy.ended(&asked.app, &live.session, reason, asked.now);

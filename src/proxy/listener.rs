@@ -63,7 +63,12 @@ impl Listening {
         let failed = |error| ListenError::Bind(config.address, error);
         let socket = TcpListener::bind(config.address).await.map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address, config: config.clone(), keys })
+        Ok(Self {
+            socket,
+            address,
+            config: config.clone(),
+            keys,
+        })
     }
 
     /// The address, with the port that was given.
@@ -121,7 +126,12 @@ struct Lane {
 }
 
 impl Lane {
-    async fn connection(self: Arc<Self>, proxy: Arc<Proxy>, stream: TcpStream, address: SocketAddr) {
+    async fn connection(
+        self: Arc<Self>,
+        proxy: Arc<Proxy>,
+        stream: TcpStream,
+        address: SocketAddr,
+    ) {
         let _open = self.metrics.connected();
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "the connection was gone at once");
@@ -129,7 +139,11 @@ impl Lane {
         }
         let peer = Peer {
             address: address.ip(),
-            scheme: if self.keys.is_some() { Scheme::Https } else { Scheme::Http },
+            scheme: if self.keys.is_some() {
+                Scheme::Https
+            } else {
+                Scheme::Http
+            },
             trusted: Arc::clone(&self.trusted),
         };
         match &self.keys {
@@ -162,7 +176,9 @@ impl Lane {
             .max_header_size(HEAD_BYTES_MAX)
             .max_buf_size(BUFFER_BYTES_MAX)
             .half_close(false);
-        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let connection = builder
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = &mut connection => ended,

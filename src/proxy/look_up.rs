@@ -67,17 +67,32 @@ impl Proxy {
             return Ok((Vec::new(), Arc::default()));
         }
         let keys = &exchange.snapshot.config.keys;
-        let App { namespace, slot, shape, .. } = &*app.app;
+        let App {
+            namespace,
+            slot,
+            shape,
+            ..
+        } = &*app.app;
         let ids = presented.ids.iter();
-        let sids: Vec<Sid> =
-            ids.flat_map(|id| keys.sids(namespace, slot, id.as_bytes())).collect();
+        let sids: Vec<Sid> = ids
+            .flat_map(|id| keys.sids(namespace, slot, id.as_bytes()))
+            .collect();
         let looked_up = self.store.look_up(&sids).await?;
         // An id may have been recorded under any of the keys; each record counts once.
-        let per_id = sids.chunks(keys.len()).zip(looked_up.records.chunks(keys.len()));
+        let per_id = sids
+            .chunks(keys.len())
+            .zip(looked_up.records.chunks(keys.len()));
         let found = per_id.map(|(sids, records)| {
-            let known = sids.iter().zip(records).find_map(|(sid, record)| Some((sid, record.as_ref()?)));
+            let known = sids
+                .iter()
+                .zip(records)
+                .find_map(|(sid, record)| Some((sid, record.as_ref()?)));
             match known {
-                None => Found { sid: sids[0], record: None, company: Company::Whole },
+                None => Found {
+                    sid: sids[0],
+                    record: None,
+                    company: Company::Whole,
+                },
                 Some((sid, record)) => Found {
                     sid: *sid,
                     record: Some(record.clone()),

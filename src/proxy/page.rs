@@ -13,9 +13,15 @@ pub(crate) fn refused(sentence: &str, login: Option<&str>, unsent: bool) -> Stri
         ""
     };
     let login = login.map_or(String::new(), |page| {
-        format!("<p><a class=\"go\" href=\"{}\">Sign in</a></p>", escaped(page))
+        format!(
+            "<p><a class=\"go\" href=\"{}\">Sign in</a></p>",
+            escaped(page)
+        )
     });
-    document("Please sign in", &format!("<p>{}</p>{unsent}{login}", escaped(sentence)))
+    document(
+        "Please sign in",
+        &format!("<p>{}</p>{unsent}{login}", escaped(sentence)),
+    )
 }
 
 /// A page that tells an error.

@@ -21,6 +21,7 @@ use super::body::Body;
 use super::carriers::{self, Presented, Strip};
 use super::error::ProxyError;
 use super::exchange::{Exchange, REQUEST_ID};
+use super::head::hygiene;
 use super::learn::{self, AnswerHead, Asked, Lesson};
 use super::recipe::{self, Attempt, LOGIN_ANSWER_MAX, LOGIN_BODY_MAX};
 use super::route::Routed;
@@ -29,7 +30,6 @@ use super::snapshot::AppRuntime;
 use super::stream::body::CountedBody;
 use super::stream::progress::{Direction, Progress};
 use super::stream::registry::{StreamKey, StreamKind};
-use super::head::hygiene;
 use super::{bind, upgrade};
 
 /// Bodies up to this size are not watched: they are over before a session's end could cut them.
@@ -52,11 +52,24 @@ pub(crate) async fn pass_on(
     mut admitted: Admitted,
 ) -> Result<Response<Body>, ProxyError> {
     take_out(exchange, &mut admitted);
-    let Admitted { app, routed, decision, mut parts, body, .. } = admitted;
-    let recipes: Vec<&LoginRecipe> =
-        routed.logins.iter().filter_map(|index| app.app.logins.get(*index)).collect();
+    let Admitted {
+        app,
+        routed,
+        decision,
+        mut parts,
+        body,
+        ..
+    } = admitted;
+    let recipes: Vec<&LoginRecipe> = routed
+        .logins
+        .iter()
+        .filter_map(|index| app.app.logins.get(*index))
+        .collect();
     let (body, attempt) = if recipes.is_empty() {
-        (watched(proxy, &app, &decision, body, Direction::ToUpstream)?, None)
+        (
+            watched(proxy, &app, &decision, body, Direction::ToUpstream)?,
+            None,
+        )
     } else {
         read_login(&app, &recipes, &routed, &mut parts, body).await?
     };
@@ -76,10 +89,17 @@ pub(crate) async fn pass_on(
         Some(attempt) if recipe::reads_answer(&app.app.logins[attempt.recipe], &app.app.issued) => {
             read_answer(proxy, &app, &decision, &parts, body).await?
         }
-        _ => (None, watched(proxy, &app, &decision, body, Direction::ToClient)?),
+        _ => (
+            None,
+            watched(proxy, &app, &decision, body, Direction::ToClient)?,
+        ),
     };
-    let cookies =
-        AnswerCookies::read(&parts.headers, &app.read_cookies, &asked_path, clock::wall());
+    let cookies = AnswerCookies::read(
+        &parts.headers,
+        &app.read_cookies,
+        &asked_path,
+        clock::wall(),
+    );
     let asked = Asked {
         snapshot: Arc::clone(&exchange.snapshot),
         app: Arc::clone(&app),
@@ -90,13 +110,33 @@ pub(crate) async fn pass_on(
         attempt,
         logout: routed.logout,
     };
-    let head = learn_from(proxy, exchange, asked, AnswerHead { parts, cookies, json }).await?;
-    Ok(Response::from_parts(undress(exchange, &app, &decision, &routed, head), body))
+    let head = learn_from(
+        proxy,
+        exchange,
+        asked,
+        AnswerHead {
+            parts,
+            cookies,
+            json,
+        },
+    )
+    .await?;
+    Ok(Response::from_parts(
+        undress(exchange, &app, &decision, &routed, head),
+        body,
+    ))
 }
 
 /// Takes everything out of a request that the verdict does not let pass.
 fn take_out(exchange: &Exchange, admitted: &mut Admitted) {
-    let Admitted { app, routed, decision, presented, parts, .. } = admitted;
+    let Admitted {
+        app,
+        routed,
+        decision,
+        presented,
+        parts,
+        ..
+    } = admitted;
     let shape = &app.app.shape;
     let needs_session = routed.rule.access != Access::Public;
     match (&decision.verdict, &decision.live) {
@@ -127,14 +167,20 @@ async fn read_login(
     parts: &mut request::Parts,
     body: Incoming,
 ) -> Result<(Body, Option<Attempt>), ProxyError> {
-    if parts.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+    if parts
+        .headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|coding| coding != "identity")
+    {
         return Err(ProxyError::LoginEncoded);
     }
     let bytes = collect(body, LOGIN_BODY_MAX).await?;
     let attempt = recipe::attempt(&app.app.logins, &routed.logins, parts, &bytes);
     let reads = |recipe: &&LoginRecipe| recipe::reads_answer(recipe, &app.app.issued);
     if recipes.iter().any(reads) {
-        parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        parts
+            .headers
+            .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     Ok((Body::whole(bytes), attempt))
 }
@@ -155,10 +201,16 @@ async fn read_answer(
     parts: &response::Parts,
     body: Incoming,
 ) -> Result<(Option<Value>, Body), ProxyError> {
-    let fits = body.size_hint().upper().is_some_and(|upper| upper <= LOGIN_ANSWER_MAX as u64);
+    let fits = body
+        .size_hint()
+        .upper()
+        .is_some_and(|upper| upper <= LOGIN_ANSWER_MAX as u64);
     let chunked = body.size_hint().upper().is_none();
     if parts.headers.contains_key(CONTENT_ENCODING) || !(fits || chunked) {
-        return Ok((None, watched(proxy, app, decision, body, Direction::ToClient)?));
+        return Ok((
+            None,
+            watched(proxy, app, decision, body, Direction::ToClient)?,
+        ));
     }
     match Limited::new(body, LOGIN_ANSWER_MAX).collect().await {
         Ok(whole) => {
@@ -178,7 +230,10 @@ fn watched(
     body: Incoming,
     direction: Direction,
 ) -> Result<Body, ProxyError> {
-    let is_short = body.size_hint().upper().is_some_and(|bytes| bytes <= UNWATCHED_BYTES_MAX);
+    let is_short = body
+        .size_hint()
+        .upper()
+        .is_some_and(|bytes| bytes <= UNWATCHED_BYTES_MAX);
     let counted = match &decision.live {
         Some(live) if !is_short => {
             let key = StreamKey {
@@ -187,7 +242,11 @@ fn watched(
                 app: Arc::clone(&app.app.name),
             };
             let handle = proxy.streams.open(key, StreamKind::Body);
-            CountedBody::cuttable(body, direction, handle.map_err(|_| ProxyError::StreamsFull)?)
+            CountedBody::cuttable(
+                body,
+                direction,
+                handle.map_err(|_| ProxyError::StreamsFull)?,
+            )
         }
         _ => CountedBody::new(body, direction, Progress::default()),
     };
@@ -212,7 +271,9 @@ fn dress(exchange: &Exchange, app: &AppRuntime, parts: &mut request::Parts, upgr
         (HostHeader::Pass, None) => {}
     }
     parts.headers.remove(EXPECT);
-    parts.headers.insert(REQUEST_ID, exchange.request_id.clone());
+    parts
+        .headers
+        .insert(REQUEST_ID, exchange.request_id.clone());
 }
 
 /// Lets an answer teach what it has to, before the client gets it.
@@ -263,7 +324,9 @@ fn undress(
     routed: &Routed,
     head: AnswerHead,
 ) -> response::Parts {
-    let AnswerHead { mut parts, cookies, .. } = head;
+    let AnswerHead {
+        mut parts, cookies, ..
+    } = head;
     hygiene::clean_response(&mut parts.headers);
     if exchange.store_is_down() {
         drop_cookies(app, &mut parts.headers);

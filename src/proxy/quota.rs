@@ -35,7 +35,9 @@ impl AnonymousQuota {
             caps,
             length,
         };
-        Self { window: Mutex::new(window) }
+        Self {
+            window: Mutex::new(window),
+        }
     }
 
     /// Takes over the caps of a new configuration.
@@ -65,7 +67,9 @@ impl AnonymousQuota {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Window> {
-        self.window.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.window
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -90,7 +94,10 @@ mod tests {
 
     #[test]
     fn a_client_reaches_its_cap_and_others_do_not() {
-        let caps = AnonymousCaps { total: 3, per_client: 2 };
+        let caps = AnonymousCaps {
+            total: 3,
+            per_client: 2,
+        };
         let quota = AnonymousQuota::new(caps, Duration::from_secs(60));
         let at = Timestamp::from_millis;
         let ask = |client: &str, now| quota.admit(client.parse().unwrap(), at(now));
@@ -104,7 +111,10 @@ mod tests {
 
     #[test]
     fn an_ipv6_client_is_its_network() {
-        let caps = AnonymousCaps { total: 9, per_client: 1 };
+        let caps = AnonymousCaps {
+            total: 9,
+            per_client: 1,
+        };
         let quota = AnonymousQuota::new(caps, Duration::from_secs(60));
         let now = Timestamp::from_millis(100_000);
         assert!(quota.admit("2001:db8::1".parse().unwrap(), now));

@@ -66,7 +66,12 @@ pub(crate) fn reads_request(recipes: &[&LoginRecipe]) -> bool {
 pub(crate) fn reads_answer(recipe: &LoginRecipe, issued: &[Extractor]) -> bool {
     let in_body = |extractor: &Extractor| matches!(extractor, Extractor::AnswerJson(_));
     !recipe.success.json.is_empty()
-        || recipe.user.iter().chain(&recipe.groups).chain(issued).any(in_body)
+        || recipe
+            .user
+            .iter()
+            .chain(&recipe.groups)
+            .chain(issued)
+            .any(in_body)
 }
 
 /// The recipe that a request is trying, of those whose path and method match it.
@@ -86,7 +91,11 @@ pub(crate) fn attempt(
         Some(extractor) => from_request(extractor, parts, body, json.as_ref()),
         None => Extracted::Absent,
     };
-    Some(Attempt { recipe: index, user: from(&recipe.user), groups: from(&recipe.groups) })
+    Some(Attempt {
+        recipe: index,
+        user: from(&recipe.user),
+        groups: from(&recipe.groups),
+    })
 }
 
 fn holds(json: &Value, fields: &[(String, Option<Value>)]) -> bool {
@@ -119,7 +128,9 @@ fn from_request(
 /// The one field of that name. Twice is malformed: the app and the gateway might each believe
 /// another of them.
 fn only(fields: form_urlencoded::Parse<'_>, name: &str) -> Extracted {
-    let mut found = fields.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let mut found = fields
+        .filter(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned());
     match (found.next(), found.next()) {
         (None, _) => Extracted::Absent,
         (Some(value), None) => Extracted::Values(vec![value]),
@@ -168,9 +179,10 @@ impl AnswerView<'_> {
             Extractor::AnswerHeader(name) => from_headers(&self.parts.headers, name),
             Extractor::AnswerJson(pointer) => from_json(self.json, pointer),
             Extractor::AnswerCookie { name, part } => self.cookie_part(name, *part),
-            Extractor::Form(_) | Extractor::Query(_) | Extractor::Json(_) | Extractor::Header(_) => {
-                Extracted::Absent
-            }
+            Extractor::Form(_)
+            | Extractor::Query(_)
+            | Extractor::Json(_)
+            | Extractor::Header(_) => Extracted::Absent,
         }
     }
 
@@ -185,7 +197,9 @@ impl AnswerView<'_> {
             None => Some(text),
             Some((separator, index)) => text.split(separator).nth(index),
         };
-        text.map_or(Extracted::Malformed, |text| Extracted::Values(vec![text.to_owned()]))
+        text.map_or(Extracted::Malformed, |text| {
+            Extracted::Values(vec![text.to_owned()])
+        })
     }
 
     /// Whether the answer says that a login succeeded; whether it issued a new id, the caller
@@ -202,10 +216,15 @@ impl AnswerView<'_> {
                 .location_not
                 .as_ref()
                 .is_none_or(|unwanted| location().is_none_or(|path| !unwanted.matches(&path)))
-            && success.cookie.as_ref().is_none_or(|name| self.cookies.value_of(name).is_some())
-            && success.header.as_ref().is_none_or(|(name, value)| self.has_header(name, value))
-            && (success.json.is_empty()
-                || self.json.is_some_and(|json| holds(json, &success.json)))
+            && success
+                .cookie
+                .as_ref()
+                .is_none_or(|name| self.cookies.value_of(name).is_some())
+            && success
+                .header
+                .as_ref()
+                .is_none_or(|(name, value)| self.has_header(name, value))
+            && (success.json.is_empty() || self.json.is_some_and(|json| holds(json, &success.json)))
     }
 
     /// Whether the answer says that a logout succeeded.
@@ -219,7 +238,9 @@ impl AnswerView<'_> {
 
     fn has_header(&self, name: &HeaderName, value: &Option<String>) -> bool {
         self.parts.headers.get_all(name).iter().any(|found| {
-            value.as_ref().is_none_or(|value| found.as_bytes() == value.as_bytes())
+            value
+                .as_ref()
+                .is_none_or(|value| found.as_bytes() == value.as_bytes())
         })
     }
 }
@@ -229,7 +250,10 @@ impl AnswerView<'_> {
 fn location_path(headers: &HeaderMap) -> Option<String> {
     let location = headers.get(header::LOCATION)?.to_str().ok()?;
     let target = match location.parse::<Uri>() {
-        Ok(uri) => uri.path_and_query().map_or("/", |target| target.as_str()).to_owned(),
+        Ok(uri) => uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str())
+            .to_owned(),
         Err(_) => location.to_owned(),
     };
     let (path, query) = match target.split_once('?') {
@@ -246,7 +270,8 @@ fn location_path(headers: &HeaderMap) -> Option<String> {
 impl Attempt {
     /// What a login that succeeded tells: what the request said, or else what the answer says.
     pub(crate) fn told(&self, recipe: &LoginRecipe, answer: &AnswerView<'_>) -> Told {
-        let of = |requested: &Extracted, extractor: &Option<Extractor>| match (requested, extractor) {
+        let of = |requested: &Extracted, extractor: &Option<Extractor>| match (requested, extractor)
+        {
             (Extracted::Absent, Some(extractor)) => answer.find(extractor),
             (found, _) => found.clone(),
         };
@@ -264,9 +289,17 @@ impl Attempt {
         };
         let malformed = (wanted_user && name.is_none()) || groups_told.is_none();
         if malformed {
-            return Told { user: name, groups: Vec::new(), malformed };
+            return Told {
+                user: name,
+                groups: Vec::new(),
+                malformed,
+            };
         }
-        Told { user: name, groups: groups_told.unwrap_or_default(), malformed }
+        Told {
+            user: name,
+            groups: groups_told.unwrap_or_default(),
+            malformed,
+        }
     }
 }
 

@@ -89,7 +89,12 @@ fn sentence(stale: Stale) -> &'static str {
 
 /// Answers a request that may not go on.
 pub(crate) fn refuse(refusal: Refusal<'_>) -> Response<Body> {
-    let Refusal { app, facts: RequestFacts { client, safety, .. }, stale, .. } = refusal;
+    let Refusal {
+        app,
+        facts: RequestFacts { client, safety, .. },
+        stale,
+        ..
+    } = refusal;
     let custom = match client {
         Client::Navigation => app.refusals.navigation.as_ref(),
         Client::Script | Client::Upgrade => app.refusals.script.as_ref(),
@@ -120,7 +125,9 @@ pub(crate) fn fail(error: &ProxyError, client: Client) -> Response<Body> {
         Client::Script | Client::Upgrade => problem(told.status, &problem_json(&told)),
     };
     if let Some(wait) = told.retry_after {
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+        answer
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
     }
     mark(&mut answer, told.code);
     answer
@@ -157,7 +164,9 @@ fn redirect(to: &str) -> Response<Body> {
     *answer.status_mut() = StatusCode::SEE_OTHER;
     match HeaderValue::from_str(to) {
         Ok(location) => answer.headers_mut().insert(LOCATION, location),
-        Err(_) => answer.headers_mut().insert(LOCATION, HeaderValue::from_static("/")),
+        Err(_) => answer
+            .headers_mut()
+            .insert(LOCATION, HeaderValue::from_static("/")),
     };
     answer
 }
@@ -165,7 +174,9 @@ fn redirect(to: &str) -> Response<Body> {
 fn page_answer(stale: Stale, login: Option<String>, unsent: bool) -> Response<Body> {
     let body = page::refused(sentence(stale), login.as_deref(), unsent);
     let mut answer = html(StatusCode::UNAUTHORIZED, body);
-    answer.headers_mut().insert(WWW_AUTHENTICATE, challenge(code(stale)));
+    answer
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, challenge(code(stale)));
     answer
 }
 
@@ -184,7 +195,9 @@ fn problem_answer(app: &App, stale: Stale, login: Option<&str>) -> Response<Body
         document["login"] = login.into();
     }
     let mut answer = problem(StatusCode::UNAUTHORIZED, &document);
-    answer.headers_mut().insert(WWW_AUTHENTICATE, challenge(code));
+    answer
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, challenge(code));
     answer
 }
 
@@ -196,7 +209,10 @@ fn challenge(code: &str) -> HeaderValue {
 }
 
 fn custom_answer(custom: &CustomAnswer, stale: Stale) -> Response<Body> {
-    let body = custom.body.replace("{code}", code(stale)).replace("{detail}", sentence(stale));
+    let body = custom
+        .body
+        .replace("{code}", code(stale))
+        .replace("{detail}", sentence(stale));
     let mut answer = Response::new(Body::whole(body));
     *answer.status_mut() = custom.status;
     for (name, value) in &custom.headers {

@@ -6,9 +6,7 @@ use http::request::Parts;
 use http::{HeaderName, Method};
 
 use crate::config::app::{App, HostPattern, LoginRecipe, Page, RequestPattern, RouteRule};
-use crate::domain::access::{
-    Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety,
-};
+use crate::domain::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
 
 use super::path::NormalPath;
 
@@ -38,7 +36,11 @@ impl Routed {
             activity: self.rule.activity,
             on_stale: self.rule.on_stale,
             client,
-            safety: if method.is_safe() { Safety::Safe } else { Safety::Unsafe },
+            safety: if method.is_safe() {
+                Safety::Safe
+            } else {
+                Safety::Unsafe
+            },
             login_page: self.login_page,
         }
     }
@@ -71,7 +73,8 @@ fn host_rank(app: &App, host: &str) -> Option<usize> {
 }
 
 fn below(prefix: &str, path: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// What the app's config says of a request.
@@ -90,7 +93,9 @@ pub(crate) fn route(app: &App, parts: &Parts, path: &NormalPath<'_>) -> Routed {
 /// A path as it came, but without path parameters: an id may travel there, and no rule is
 /// written for one.
 fn without_parameters(raw: &str) -> String {
-    let segments = raw.split('/').map(|segment| segment.split(';').next().unwrap_or(segment));
+    let segments = raw
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap_or(segment));
     segments.collect::<Vec<_>>().join("/")
 }
 
@@ -117,8 +122,14 @@ fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
         .filter(|(_, recipe)| matches(&recipe.pattern, parts, path))
         .map(|(index, _)| index)
         .collect();
-    let logout = app.logouts.iter().position(|recipe| matches(&recipe.pattern, parts, path));
-    let route = app.routes.iter().find(|route| matches(&route.pattern, parts, path));
+    let logout = app
+        .logouts
+        .iter()
+        .position(|recipe| matches(&recipe.pattern, parts, path));
+    let route = app
+        .routes
+        .iter()
+        .find(|route| matches(&route.pattern, parts, path));
     let (label, mut rule) = match route {
         Some(route) => (Arc::clone(&route.label), route.rule),
         None => (Arc::from("-"), app.fallback),
@@ -127,8 +138,18 @@ fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
         rule.access = Access::Public;
     }
     let same = app.logins.iter().any(|recipe| recipe.page == Page::Same);
-    let login_page = if same { LoginPage::Same } else { LoginPage::Elsewhere };
-    Routed { label, rule, login_page, logins, logout }
+    let login_page = if same {
+        LoginPage::Same
+    } else {
+        LoginPage::Elsewhere
+    };
+    Routed {
+        label,
+        rule,
+        login_page,
+        logins,
+        logout,
+    }
 }
 
 /// Whether this is the page on which an app shows a login form, its query included where the
@@ -152,8 +173,14 @@ fn holds_query(parts: &Parts, wanted: &str) -> bool {
 fn matches(pattern: &RequestPattern, parts: &Parts, path: &str) -> bool {
     (pattern.methods.is_empty() || pattern.methods.contains(&parts.method))
         && pattern.path.matches(path)
-        && pattern.query.iter().all(|(name, value)| query_has(parts, name, value.as_deref()))
-        && pattern.headers.iter().all(|(name, value)| header_has(parts, name, value.as_deref()))
+        && pattern
+            .query
+            .iter()
+            .all(|(name, value)| query_has(parts, name, value.as_deref()))
+        && pattern
+            .headers
+            .iter()
+            .all(|(name, value)| header_has(parts, name, value.as_deref()))
 }
 
 fn query_has(parts: &Parts, name: &str, value: Option<&str>) -> bool {

@@ -21,7 +21,9 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     pub(crate) fn new(config: Arc<Config>, metrics: &Metrics) -> Self {
         let apps = config.apps.iter();
-        let apps = apps.map(|app| Arc::new(AppRuntime::new(app, &config, metrics))).collect();
+        let apps = apps
+            .map(|app| Arc::new(AppRuntime::new(app, &config, metrics)))
+            .collect();
         Self { config, apps }
     }
 
@@ -60,10 +62,14 @@ impl AppRuntime {
 
     /// The cookie that carries the id, where one does.
     pub(crate) fn id_cookie(&self) -> Option<&str> {
-        self.app.shape.carriers.iter().find_map(|carrier| match carrier {
-            Carrier::Cookie(name) => Some(name.as_str()),
-            _ => None,
-        })
+        self.app
+            .shape
+            .carriers
+            .iter()
+            .find_map(|carrier| match carrier {
+                Carrier::Cookie(name) => Some(name.as_str()),
+                _ => None,
+            })
     }
 
     /// Whether a cookie is the id's, of its group, or an auth cookie.
@@ -73,7 +79,10 @@ impl AppRuntime {
 
     /// Remembers where the app set its cookies.
     pub(crate) fn saw_scopes<'a>(&self, scopes: impl Iterator<Item = &'a CookieScope>) {
-        let mut seen = self.seen_scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self
+            .seen_scopes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for scope in scopes {
             if seen.len() < SCOPES_MAX && !seen.contains(scope) {
                 seen.push(scope.clone());
@@ -84,7 +93,11 @@ impl AppRuntime {
     /// Every scope at which the app's session cookies may stand: these, wherever else the app was
     /// seen to set them, and wherever the config says.
     pub(crate) fn scopes(&self, mut scopes: Vec<CookieScope>) -> Vec<CookieScope> {
-        let seen = self.seen_scopes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let seen = self
+            .seen_scopes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         scopes.extend(seen);
         for name in self.own_cookies() {
             scopes.extend(self.app.expire_at.iter().map(|at| CookieScope {
@@ -93,7 +106,11 @@ impl AppRuntime {
                 domain: at.domain.as_deref().map(Arc::from),
             }));
             if !scopes.iter().any(|scope| *scope.name == *name) {
-                scopes.push(CookieScope { name: name.into(), path: None, domain: None });
+                scopes.push(CookieScope {
+                    name: name.into(),
+                    path: None,
+                    domain: None,
+                });
             }
         }
         let mut once: Vec<CookieScope> = Vec::with_capacity(scopes.len());
@@ -130,7 +147,11 @@ fn read_cookies(app: &App) -> Vec<String> {
         });
         cookies.chain(&recipe.success.cookie)
     });
-    ids.chain(&shape.group).chain(&shape.auth_cookies).chain(told).cloned().collect()
+    ids.chain(&shape.group)
+        .chain(&shape.auth_cookies)
+        .chain(told)
+        .cloned()
+        .collect()
 }
 
 /// Dead ids whose browser has logged in since.
@@ -155,6 +176,9 @@ impl Relogged {
     }
 
     pub(crate) fn contains(&self, sid: &Sid) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(sid)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(sid)
     }
 }

@@ -46,7 +46,9 @@ pub(crate) struct Successor {
 pub(crate) async fn found(store: &Store, new: Successor) -> Result<Succession, StoreError> {
     let created = store.create(new.sid, new.to_record(false)).await?;
     Ok(match created {
-        Created::Recorded => Succession::Alive { reauthenticated: false },
+        Created::Recorded => Succession::Alive {
+            reauthenticated: false,
+        },
         Created::Taken => Succession::Taken,
         Created::Full => Succession::Full,
     })
@@ -61,11 +63,13 @@ pub(crate) async fn rotate(
     if let Some(refused) = create_pending(store, &new).await? {
         return Ok(refused);
     }
-    let claim = Claim { successor: new.sid, at: new.at, by: ClaimedBy::Succession };
+    let claim = Claim {
+        successor: new.sid,
+        at: new.at,
+        by: ClaimedBy::Succession,
+    };
     match store.claim(old, claim).await? {
-        Claimed::Yes { last_active } => {
-            activate(store, &new, last_active, None, false).await
-        }
+        Claimed::Yes { last_active } => activate(store, &new, last_active, None, false).await,
         Claimed::Ended(reason) => bury(store, &new, reason).await,
         // Somebody else's rotation won, or the old id is gone: nothing to inherit from.
         Claimed::Superseded(_) | Claimed::Unknown => bury(store, &new, EndReason::Revoked).await,
@@ -87,7 +91,16 @@ pub(crate) async fn log_in(
     if let Some((old, end)) = old {
         let by_login = end.is_some();
         let by = end.map_or(ClaimedBy::Succession, |end| ClaimedBy::Login(Box::new(end)));
-        let claimed = store.claim(old, Claim { successor: new.sid, at: new.at, by }).await?;
+        let claimed = store
+            .claim(
+                old,
+                Claim {
+                    successor: new.sid,
+                    at: new.at,
+                    by,
+                },
+            )
+            .await?;
         // Whatever the predecessor had come to, its user has proven himself anew: a reason that
         // stands there ended the old lineage, not this one. Cuts cover the login by its instant.
         reauthenticated = by_login && matches!(claimed, Claimed::Yes { .. });
@@ -121,18 +134,18 @@ async fn activate(
     event: Option<Box<SessionEvent>>,
     reauthenticated: bool,
 ) -> Result<Succession, StoreError> {
-    let activation = Activation { last_active, due: new.due, event };
+    let activation = Activation {
+        last_active,
+        due: new.due,
+        event,
+    };
     Ok(match store.activate(new.sid, activation).await? {
         Activated::Yes => Succession::Alive { reauthenticated },
         Activated::No => Succession::Dropped,
     })
 }
 
-async fn bury(
-    store: &Store,
-    new: &Successor,
-    reason: EndReason,
-) -> Result<Succession, StoreError> {
+async fn bury(store: &Store, new: &Successor, reason: EndReason) -> Result<Succession, StoreError> {
     let end = End {
         reason,
         at: new.at,

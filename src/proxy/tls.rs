@@ -62,7 +62,11 @@ impl TlsKeys {
         let tickets = aws_lc_rs::Ticketer::new().map_err(TlsError::Provider)?;
         let config = server_config(files, Arc::clone(&tickets))?;
         let current = Arc::new(ArcSwap::from_pointee(config));
-        Ok(Self { files: files.clone(), tickets, current })
+        Ok(Self {
+            files: files.clone(),
+            tickets,
+            current,
+        })
     }
 
     /// Reads them anew, for the handshakes from now on. Tickets stay good.
@@ -92,7 +96,10 @@ fn server_config(
     }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(unreadable(&files.key))?;
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let mismatch = |source| TlsError::Key { path: files.key.clone(), source };
+    let mismatch = |source| TlsError::Key {
+        path: files.key.clone(),
+        source,
+    };
     let certified = CertifiedKey::from_der(chain, key, &provider).map_err(mismatch)?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -113,6 +120,9 @@ pub(crate) async fn accept(
     let acceptor = TlsAcceptor::from(keys.current.load_full());
     match tokio::time::timeout(wait, acceptor.accept(stream)).await {
         Ok(accepted) => accepted,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no handshake in time")),
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "no handshake in time",
+        )),
     }
 }

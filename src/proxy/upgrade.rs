@@ -23,7 +23,11 @@ use super::stream::tunnel::{Protocol, Why, tunnel};
 
 /// The client's side of an upgrade, where the request asks for one that passes.
 pub(crate) fn wanted(client: Client, parts: &mut request::Parts) -> Option<OnUpgrade> {
-    if client == Client::Upgrade { parts.extensions.remove::<OnUpgrade>() } else { None }
+    if client == Client::Upgrade {
+        parts.extensions.remove::<OnUpgrade>()
+    } else {
+        None
+    }
 }
 
 /// Joins both sides. Nothing passes before the app has agreed to what was asked for.
@@ -55,7 +59,13 @@ pub(crate) fn join(
             }
         };
         let protocol = Protocol::WebSocket { mask };
-        let end = tunnel(TokioIo::new(client), TokioIo::new(upstream), handle, protocol).await;
+        let end = tunnel(
+            TokioIo::new(client),
+            TokioIo::new(upstream),
+            handle,
+            protocol,
+        )
+        .await;
         if let Why::Cut(reason) = end.why {
             app.metrics.stream_cut(StreamCut::Ended(reason));
         }
@@ -67,15 +77,21 @@ pub(crate) fn join(
 
 /// A tunnel is registered under the session it was opened with; one of a public route, which
 /// has none, under a lineage of its own that nothing ends.
-fn open(
-    proxy: &Proxy,
-    app: &AppRuntime,
-    live: Option<&Live>,
-) -> Result<StreamHandle, ProxyError> {
+fn open(proxy: &Proxy, app: &AppRuntime, live: Option<&Live>) -> Result<StreamHandle, ProxyError> {
     let (lineage, sid) = match live {
         Some(live) => (live.session.lineage, live.sid),
-        None => (proxy.entropy.lineage(), Sid::from_bytes(proxy.entropy.bytes())),
+        None => (
+            proxy.entropy.lineage(),
+            Sid::from_bytes(proxy.entropy.bytes()),
+        ),
     };
-    let key = StreamKey { lineage, sid, app: Arc::clone(&app.app.name) };
-    proxy.streams.open(key, StreamKind::Tunnel).map_err(|_| ProxyError::StreamsFull)
+    let key = StreamKey {
+        lineage,
+        sid,
+        app: Arc::clone(&app.app.name),
+    };
+    proxy
+        .streams
+        .open(key, StreamKind::Tunnel)
+        .map_err(|_| ProxyError::StreamsFull)
 }

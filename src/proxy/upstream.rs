@@ -41,7 +41,10 @@ impl UpstreamPool {
             .pool_max_idle_per_host(IDLE_PER_UPSTREAM_MAX)
             .set_host(false)
             .build(connector);
-        Self { client, answer_within: waits.answer }
+        Self {
+            client,
+            answer_within: waits.answer,
+        }
     }
 
     /// Sends a request to the first upstream that accepts a connection, and waits for the head
@@ -59,7 +62,9 @@ impl UpstreamPool {
         let sent = self.send_in_turn(upstreams, parts, body);
         match tokio::time::timeout(self.answer_within, sent).await {
             Ok(answer) => answer.map_err(ProxyError::Upstream),
-            Err(_) => Err(ProxyError::Upstream(UpstreamFailure::Late(self.answer_within))),
+            Err(_) => Err(ProxyError::Upstream(UpstreamFailure::Late(
+                self.answer_within,
+            ))),
         }
     }
 
@@ -72,13 +77,21 @@ impl UpstreamPool {
         let repeatable = parts.method.is_idempotent() && body.is_empty();
         if !repeatable {
             let request = Request::from_parts(towards(&upstreams[0], parts)?, body);
-            return self.client.request(request).await.map_err(UpstreamFailure::of);
+            return self
+                .client
+                .request(request)
+                .await
+                .map_err(UpstreamFailure::of);
         }
         let mut failure = None;
         for upstream in upstreams {
             for _ in 0..2 {
                 let head = towards(upstream, parts.clone())?;
-                match self.client.request(Request::from_parts(head, Body::empty())).await {
+                match self
+                    .client
+                    .request(Request::from_parts(head, Body::empty()))
+                    .await
+                {
                     Ok(answer) => return Ok(answer),
                     Err(error) => {
                         let refused = error.is_connect();
@@ -96,7 +109,10 @@ impl UpstreamPool {
 
 /// The request as that upstream shall see it: its address is the pool's key, and the path and
 /// query are the client's own bytes.
-fn towards(upstream: &Upstream, mut parts: request::Parts) -> Result<request::Parts, UpstreamFailure> {
+fn towards(
+    upstream: &Upstream,
+    mut parts: request::Parts,
+) -> Result<request::Parts, UpstreamFailure> {
     let path = parts.uri.path_and_query().cloned();
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(Scheme::HTTP);

@@ -50,7 +50,9 @@ impl Proxy {
             let now = self.clock.now();
             for (key, record) in batch.iter().zip(found.records) {
                 let Some(record) = record else { continue };
-                let bounds = config.app(&key.app).map_or(Bounds::default(), |app| app.bounds);
+                let bounds = config
+                    .app(&key.app)
+                    .map_or(Bounds::default(), |app| app.bounds);
                 match record.phase(&config.policy, bounds, &found.cuts, now) {
                     Phase::Live { .. } | Phase::Pending => {}
                     Phase::Superseded(successor) => {

@@ -138,7 +138,12 @@ impl RedisStore {
         loop {
             let mut commands = Pipeline::new();
             let kept = BEAT_KEPT.as_millis() as u64;
-            commands.cmd("SET").arg(keys::BEAT).arg(1).arg("PX").arg(kept);
+            commands
+                .cmd("SET")
+                .arg(keys::BEAT)
+                .arg(1)
+                .arg("PX")
+                .arg(kept);
             sampler.ask(&mut commands);
             let sent = monotonic();
             if let Ok(mut answers) = self.link.beat(&commands).await {

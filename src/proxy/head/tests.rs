@@ -4,9 +4,11 @@ use http::{HeaderMap, HeaderValue, Request, Version, request::Parts};
 use ipnet::IpNet;
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
+use crate::domain::access::Client;
+
 use super::{
     HEADERS_MAX, HeadProblem, TARGET_BYTES_MAX, check,
-    client::{Client, wants},
+    client::wants,
     forwarded::{HOPS_MAX, Origin, Scheme, forwarded},
     host,
     hygiene::{ask_for_websocket, clean_request, clean_response},

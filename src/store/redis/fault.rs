@@ -32,9 +32,18 @@ pub(super) fn of_answer(error: &ServerError) -> StoreError {
     let garbled = match error.code() {
         "WRONGTYPE" | "GARBLED" => true,
         // Servers before 7 wrap a script's error; others count a number that is none as "ERR".
-        "ERR" => ["WRONGTYPE", "GARBLED", "not an integer", "not a valid float"]
-            .iter()
-            .any(|sign| error.details().is_some_and(|details| details.contains(sign))),
+        "ERR" => [
+            "WRONGTYPE",
+            "GARBLED",
+            "not an integer",
+            "not a valid float",
+        ]
+        .iter()
+        .any(|sign| {
+            error
+                .details()
+                .is_some_and(|details| details.contains(sign))
+        }),
         _ => false,
     };
     if garbled {

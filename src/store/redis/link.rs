@@ -336,9 +336,9 @@ impl Link {
     /// An outage that goes on keeps its beginning, and is told once.
     fn note_down(&self, error: &StoreError) {
         let now = self.clock.now().as_millis();
-        let begins = self
-            .down_since
-            .compare_exchange(UP, now, Ordering::Relaxed, Ordering::Relaxed);
+        let begins =
+            self.down_since
+                .compare_exchange(UP, now, Ordering::Relaxed, Ordering::Relaxed);
         if begins.is_ok() {
             tracing::warn!(%error, "the store does not serve");
         }

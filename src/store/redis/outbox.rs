@@ -218,10 +218,18 @@ fn reads(buckets: &[Bucket]) -> Pipeline {
     let mut commands = Pipeline::with_capacity(2 * buckets.len());
     for bucket in buckets {
         let outbox = bucket.outbox();
-        let command = commands.cmd("XREADGROUP").arg("GROUP").arg(GROUP).arg(CONSUMER);
+        let command = commands
+            .cmd("XREADGROUP")
+            .arg("GROUP")
+            .arg(GROUP)
+            .arg(CONSUMER);
         let command = command.arg("COUNT").arg(READ_AT_ONCE).arg("STREAMS");
         command.arg(&outbox).arg(">");
-        let command = commands.cmd("XAUTOCLAIM").arg(&outbox).arg(GROUP).arg(CONSUMER);
+        let command = commands
+            .cmd("XAUTOCLAIM")
+            .arg(&outbox)
+            .arg(GROUP)
+            .arg(CONSUMER);
         command.arg(lease).arg("0").arg("COUNT").arg(READ_AT_ONCE);
     }
     commands

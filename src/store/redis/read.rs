@@ -79,7 +79,12 @@ fn look_up(sids: &[Sid]) -> Pipeline {
     for sid in sids {
         let key = keys::record(*sid);
         let mut command = Cmd::with_capacity(5, "HMGETdat".len() + key.len());
-        command.arg("HMGET").arg(&key[..]).arg("d").arg("a").arg("t");
+        command
+            .arg("HMGET")
+            .arg(&key[..])
+            .arg("d")
+            .arg("a")
+            .arg("t");
         commands.add_command(command);
     }
     let mut command = Cmd::with_capacity(3, "HGET".len() + keys::CUTS.len() + 1);
@@ -112,7 +117,10 @@ fn cuts(table: Value) -> Result<Cuts, StoreError> {
             version = codec::decode_number(&value).ok_or_else(garbled_cuts)?;
         } else {
             let scope = decode_scope(&scope).ok_or_else(garbled_cuts)?;
-            entries.push((scope, codec::decode_instant(&value).ok_or_else(garbled_cuts)?));
+            entries.push((
+                scope,
+                codec::decode_instant(&value).ok_or_else(garbled_cuts)?,
+            ));
         }
     }
     Ok(Cuts::new(version, entries))

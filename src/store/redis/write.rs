@@ -272,7 +272,10 @@ impl RedisStore {
 
     /// A login over which the app kept its id, as `bind.lua` takes it.
     fn login(&self, login: InPlaceLogin) -> Vec<Vec<u8>> {
-        let ended = login.events.iter().find(|event| event.event == EventKind::End);
+        let ended = login
+            .events
+            .iter()
+            .find(|event| event.event == EventKind::End);
         let reason = ended.and_then(|end| end.reason.clone());
         let mut arguments = vec![
             digits(login.last_active).into_bytes(),
