@@ -184,7 +184,7 @@ impl Keyring {
     }
 
     /// How many keys there are, at least one.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 

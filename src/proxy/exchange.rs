@@ -27,7 +27,6 @@ use super::head::forwarded::{Origin, Scheme, forwarded};
 use super::head::hygiene;
 use super::learn::Lesson;
 use super::route::Routed;
-use super::set_cookie::Transport;
 use super::snapshot::{AppRuntime, Snapshot};
 use super::{respond, set_cookie};
 
@@ -263,11 +262,7 @@ impl Exchange {
     /// A Set-Cookie that deletes a cookie at a scope.
     pub(crate) fn expire(&self, scope: &CookieScope) -> Option<HeaderValue> {
         let path = scope.path.as_deref().unwrap_or("/");
-        let transport = match self.origin.scheme {
-            Scheme::Https => Transport::Tls,
-            Scheme::Http => Transport::Plain,
-        };
-        set_cookie::expire(&scope.name, path, scope.domain.as_deref(), transport)
+        set_cookie::expire(&scope.name, path, scope.domain.as_deref(), self.origin.scheme)
     }
 
     /// The app answered, or failed to.

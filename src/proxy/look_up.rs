@@ -80,8 +80,8 @@ impl Proxy {
         let looked_up = self.store.look_up(&sids).await?;
         // An id may have been recorded under any of the keys; each record counts once.
         let per_id = sids
-            .chunks(keys.len())
-            .zip(looked_up.records.chunks(keys.len()));
+            .chunks(keys.count())
+            .zip(looked_up.records.chunks(keys.count()));
         let found = per_id.map(|(sids, records)| {
             let known = sids
                 .iter()

@@ -65,14 +65,18 @@ pub(crate) async fn pass_on(
         .iter()
         .filter_map(|index| app.app.logins.get(*index))
         .collect();
-    let (body, attempt) = if recipes.is_empty() {
-        (
-            watched(proxy, &app, &decision, body, Direction::ToUpstream)?,
-            None,
-        )
+    let (body, read) = if recipe::reads_request(&recipes) {
+        let bytes = read_login(&parts, body).await?;
+        (Body::whole(bytes.clone()), bytes)
     } else {
-        read_login(&app, &recipes, &routed, &mut parts, body).await?
+        let body = watched(proxy, &app, &decision, body, Direction::ToUpstream)?;
+        (body, Bytes::new())
     };
+    let attempt = recipe::attempt(&app.app.logins, &routed.logins, &parts, &read);
+    if recipes.iter().any(|recipe| recipe::reads_answer(recipe, &app.app.issued)) {
+        let identity = HeaderValue::from_static("identity");
+        parts.headers.insert(ACCEPT_ENCODING, identity);
+    }
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);
     dress(exchange, &app, &mut parts, upgrade.is_some());
 
@@ -159,30 +163,13 @@ fn take_out(exchange: &Exchange, admitted: &mut Admitted) {
     }
 }
 
-/// Holds a login's body and reads what it tells.
-async fn read_login(
-    app: &AppRuntime,
-    recipes: &[&LoginRecipe],
-    routed: &Routed,
-    parts: &mut request::Parts,
-    body: Incoming,
-) -> Result<(Body, Option<Attempt>), ProxyError> {
-    if parts
-        .headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|coding| coding != "identity")
-    {
+/// Holds the body of a login that has to be read.
+async fn read_login(parts: &request::Parts, body: Incoming) -> Result<Bytes, ProxyError> {
+    let coding = parts.headers.get(CONTENT_ENCODING);
+    if coding.is_some_and(|coding| coding != "identity") {
         return Err(ProxyError::LoginEncoded);
     }
-    let bytes = collect(body, LOGIN_BODY_MAX).await?;
-    let attempt = recipe::attempt(&app.app.logins, &routed.logins, parts, &bytes);
-    let reads = |recipe: &&LoginRecipe| recipe::reads_answer(recipe, &app.app.issued);
-    if recipes.iter().any(reads) {
-        parts
-            .headers
-            .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    }
-    Ok((Body::whole(bytes), attempt))
+    collect(body, LOGIN_BODY_MAX).await
 }
 
 async fn collect(body: Incoming, limit: usize) -> Result<Bytes, ProxyError> {

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
 
 use super::cookies::canonical;
+use super::head::forwarded::Scheme;
 
 mod date;
 
@@ -39,15 +40,6 @@ impl std::fmt::Debug for CookieValue<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("CookieValue(redacted)")
     }
-}
-
-/// What an answer does to a cookie of one name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome<'a> {
-    /// The browser has this cookie afterwards; the last one, if several scopes have one.
-    Set(SetCookie<'a>),
-    /// All the answer did was to delete.
-    Deleted,
 }
 
 /// What `header` sets at `now`; `None` if it is no cookie.
@@ -99,17 +91,6 @@ pub(crate) fn last_of<'a>(
     last
 }
 
-/// What the cookies that `last_of` left mean for `name`; `None` if they do not name it.
-pub(crate) fn outcome<'a>(last: &[SetCookie<'a>], name: &str) -> Option<Outcome<'a>> {
-    let mut named = last.iter().filter(|cookie| cookie.name == name).peekable();
-    named.peek()?;
-    Some(
-        named
-            .rfind(|cookie| !cookie.deletes)
-            .map_or(Outcome::Deleted, |cookie| Outcome::Set(*cookie)),
-    )
-}
-
 impl SetCookie<'_> {
     /// Whether both name the same cookie of the browser.
     fn replaces(&self, other: &SetCookie<'_>) -> bool {
@@ -121,21 +102,15 @@ impl SetCookie<'_> {
     }
 }
 
-/// Whether the client reached the gateway over TLS: only then can it delete a cookie that is `Secure`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    Plain,
-    Tls,
-}
-
 /// A `Set-Cookie` that deletes `name` where `path` and `domain` put it. Prefixed names get what their prefix
-/// demands (RFC 6265bis section 4.1.3), or the browser would not listen. `None` if a part could end the
+/// demands (RFC 6265bis section 4.1.3), or the browser would not listen; over TLS they are `Secure`, since only
+/// such a cookie replaces one that is. `None` if a part could end the
 /// attribute it stands in.
 pub(crate) fn expire(
     name: &str,
     path: &str,
     domain: Option<&str>,
-    transport: Transport,
+    scheme: Scheme,
 ) -> Option<HeaderValue> {
     let parts = [name, path, domain.unwrap_or_default()];
     if parts.iter().any(|part| {
@@ -157,7 +132,7 @@ pub(crate) fn expire(
         header.push_str(domain);
     }
     header.push_str("; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly");
-    if host_only || has_prefix(name, "__Secure-") || transport == Transport::Tls {
+    if host_only || has_prefix(name, "__Secure-") || scheme == Scheme::Https {
         header.push_str("; Secure");
     }
     HeaderValue::try_from(header).ok()

@@ -26,10 +26,6 @@ impl Snapshot {
             .collect();
         Self { config, apps }
     }
-
-    pub(crate) fn app_named(&self, name: &str) -> Option<&Arc<AppRuntime>> {
-        self.apps.iter().find(|app| *app.app.name == *name)
-    }
 }
 
 /// One app and what the gateway learned about it.

@@ -1,6 +1,5 @@
 //! The app's side: pooled connections, bounded waits, and one careful retry.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::{PathAndQuery, Scheme, Uri};
@@ -122,6 +121,3 @@ fn towards(
     parts.version = http::Version::HTTP_11;
     Ok(parts)
 }
-
-/// A pool that all listeners share.
-pub(crate) type SharedPool = Arc<UpstreamPool>;

@@ -3,7 +3,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
 use proptest::prelude::{any, prop_assert, proptest};
 
-use super::{Outcome, SetCookie, Transport, expire, last_of, outcome, parse};
+use super::super::head::forwarded::Scheme;
+use super::{SetCookie, expire, last_of, parse};
 
 /// 2020-01-01 00:00:00.
 const NOW: u64 = 1_577_836_800;
@@ -142,10 +143,11 @@ fn shown(cookie: &SetCookie<'_>) -> String {
 fn means(cookies: &[&str], expected: &str) {
     let headers = answer(cookies);
     let last = last_of(&headers, &["S"], now());
-    let meaning = match outcome(&last, "S") {
-        None => "nothing".to_owned(),
-        Some(Outcome::Deleted) => "deleted".to_owned(),
-        Some(Outcome::Set(cookie)) => shown(&cookie),
+    let set = last.iter().rfind(|cookie| !cookie.deletes);
+    let meaning = match (set, last.is_empty()) {
+        (Some(cookie), _) => shown(cookie),
+        (None, true) => "nothing".to_owned(),
+        (None, false) => "deleted".to_owned(),
     };
     assert_eq!(meaning, expected, "{cookies:?}");
 }
@@ -192,35 +194,35 @@ fn an_expired_cookie_is_gone_where_it_was_set() {
             "S",
             "/",
             None,
-            Transport::Plain,
+            Scheme::Http,
             format!("S=; Path=/; {gone}"),
         ),
         (
             "S",
             "",
             Some(""),
-            Transport::Plain,
+            Scheme::Http,
             format!("S=; Path=/; {gone}"),
         ),
         (
             "S",
             "/app",
             Some("h"),
-            Transport::Tls,
+            Scheme::Https,
             format!("S=; Path=/app; Domain=h; {gone}; Secure"),
         ),
         (
             "__Host-S",
             "/app",
             Some("h"),
-            Transport::Plain,
+            Scheme::Http,
             format!("__Host-S=; Path=/; {gone}; Secure"),
         ),
         (
             "__secure-S",
             "/app",
             Some("h"),
-            Transport::Plain,
+            Scheme::Http,
             format!("__secure-S=; Path=/app; Domain=h; {gone}; Secure"),
         ),
     ] {
@@ -241,7 +243,7 @@ fn no_part_of_an_expired_cookie_can_add_another() {
         ("S=x", "/", None),
     ] {
         assert_eq!(
-            expire(name, path, domain, Transport::Tls),
+            expire(name, path, domain, Scheme::Https),
             None,
             "{name:?} {path:?} {domain:?}"
         );
