@@ -181,3 +181,6 @@ impl Flow {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -422,6 +422,16 @@ async fn what_is_no_web_socket_passes_and_is_cut_without_a_frame() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_frame_whose_header_goes_wrong_after_the_cut_is_given_up_at_once() {
+    let mut ends = run(WEB_SOCKET);
+    ends.show_client(b"\x89").await;
+    ends.cut();
+    ends.upstream.write_all(b"\x7e\0\x7e").await.unwrap();
+    ends.end_between(Duration::ZERO, AT_ONCE).await;
+    assert_eq!(rest(ends.client).await, b"");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_opaque_protocol_is_closed_at_once() {
     let mut ends = run(Protocol::Opaque);
     ends.show_client(TICK).await;
