@@ -68,11 +68,8 @@ async fn run(config: Config, file: &Path) -> Result<(), RunError> {
     if let Some(address) = gateway.admin_address() {
         tracing::info!(%address, "serving operators");
     }
-    loop {
-        match signals.next().await {
-            Told::Reload => reload(&gateway, file).await,
-            Told::Stop => break,
-        }
+    while let Told::Reload = signals.next().await {
+        reload(&gateway, file).await;
     }
     tracing::info!("stopping: requests under way may finish; a second signal stops at once");
     tokio::select! {

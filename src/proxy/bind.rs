@@ -92,13 +92,9 @@ pub(crate) fn company(
         let mut values = presented.group_values(index).peekable();
         match bound {
             Some(_) if values.peek().is_none() => return Company::Partial,
-            Some(bound) => {
-                if !values.all(|value| belongs(bound, keys, namespace, value)) {
-                    return Company::Foreign;
-                }
-            }
-            None if values.peek().is_some() => return Company::Foreign,
-            None => {}
+            Some(bound) if values.all(|value| belongs(bound, keys, namespace, value)) => {}
+            None if values.peek().is_none() => {}
+            Some(_) | None => return Company::Foreign,
         }
     }
     Company::Whole

@@ -262,7 +262,12 @@ impl Exchange {
     /// A Set-Cookie that deletes a cookie at a scope.
     pub(crate) fn expire(&self, scope: &CookieScope) -> Option<HeaderValue> {
         let path = scope.path.as_deref().unwrap_or("/");
-        set_cookie::expire(&scope.name, path, scope.domain.as_deref(), self.origin.scheme)
+        set_cookie::expire(
+            &scope.name,
+            path,
+            scope.domain.as_deref(),
+            self.origin.scheme,
+        )
     }
 
     /// The app answered, or failed to.

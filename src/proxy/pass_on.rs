@@ -23,7 +23,7 @@ use super::error::ProxyError;
 use super::exchange::{Exchange, REQUEST_ID};
 use super::head::hygiene;
 use super::learn::{self, AnswerHead, Asked, Lesson};
-use super::recipe::{self, Attempt, LOGIN_ANSWER_MAX, LOGIN_BODY_MAX};
+use super::recipe::{self, LOGIN_ANSWER_MAX, LOGIN_BODY_MAX};
 use super::route::Routed;
 use super::set_cookie;
 use super::snapshot::AppRuntime;
@@ -73,7 +73,10 @@ pub(crate) async fn pass_on(
         (body, Bytes::new())
     };
     let attempt = recipe::attempt(&app.app.logins, &routed.logins, &parts, &read);
-    if recipes.iter().any(|recipe| recipe::reads_answer(recipe, &app.app.issued)) {
+    if recipes
+        .iter()
+        .any(|recipe| recipe::reads_answer(recipe, &app.app.issued))
+    {
         let identity = HeaderValue::from_static("identity");
         parts.headers.insert(ACCEPT_ENCODING, identity);
     }

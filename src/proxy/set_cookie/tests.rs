@@ -190,13 +190,7 @@ fn a_value_shows_itself_to_nobody() {
 fn an_expired_cookie_is_gone_where_it_was_set() {
     let gone = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly";
     for (name, path, domain, transport, expected) in [
-        (
-            "S",
-            "/",
-            None,
-            Scheme::Http,
-            format!("S=; Path=/; {gone}"),
-        ),
+        ("S", "/", None, Scheme::Http, format!("S=; Path=/; {gone}")),
         (
             "S",
             "",
