@@ -240,7 +240,7 @@ fn watched(
         }
         _ => CountedBody::new(body, direction, Progress::default()),
     };
-    Ok(Body::Passing(Box::new(counted)))
+    Ok(Body::passing(counted))
 }
 
 /// Writes the last of a request's head that is the gateway's own.
