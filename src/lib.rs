@@ -9,6 +9,7 @@
 //! `domain` is the heart: it cannot do I/O, read a clock, wait, log or fail.
 //! One request's way is written down in `proxy::handle`.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
