@@ -118,6 +118,20 @@ pub struct RequestPattern {
     pub headers: Vec<(HeaderName, Option<String>)>,
 }
 
+impl RequestPattern {
+    /// The path and the query in one text; a login without a name is called by it.
+    pub fn path_and_query(&self) -> String {
+        let mut text = self.path.text.clone();
+        for (index, (name, value)) in self.query.iter().enumerate() {
+            text.push(if index == 0 { '?' } else { '&' });
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value.as_deref().unwrap_or("*"));
+        }
+        text
+    }
+}
+
 /// What a route asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouteRule {

@@ -27,6 +27,9 @@ use super::surroundings::Surroundings;
 
 pub(super) use secrets::version_of;
 
+/// Bytes of a name at most: it is repeated in every record and every series of a metric.
+const NAME_BYTES_MAX: usize = 64;
+
 /// What every part of the check may look at.
 pub(super) struct Checker<'a> {
     pub(super) findings: &'a Findings,
@@ -71,6 +74,19 @@ impl Checker<'_> {
     fn error(&self, code: Code, place: &Place, message: impl std::fmt::Display, help: &str) {
         self.findings
             .push(Fault::error(code, place, message).help(help));
+    }
+
+    /// A name that labels metrics and hashes ids: short, and without what a log line could break on.
+    fn label(&self, told: &At<String>) -> Option<Arc<str>> {
+        let allowed = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        let text = told.value.as_str();
+        if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(allowed) {
+            return Some(text.into());
+        }
+        let message = format!("{text:?} is no name");
+        let help = format!("write up to {NAME_BYTES_MAX} letters, digits and any of - _ .");
+        self.error(Code::Range, &told.place, message, &help);
+        None
     }
 
     fn line(&self, place: &Place) -> usize {

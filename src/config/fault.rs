@@ -136,6 +136,7 @@ pub(crate) struct At<T> {
 pub struct Fault {
     code: Code,
     severity: Severity,
+    key: String,
     title: String,
     span: Range<usize>,
     label: Option<String>,
@@ -153,6 +154,7 @@ impl Fault {
         Self {
             code,
             severity: Severity::Error,
+            key: place.key.clone(),
             title,
             span: place.span.clone(),
             label: None,
@@ -202,6 +204,11 @@ impl Fault {
         &self.title
     }
 
+    /// What to write instead.
+    pub fn remedy(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     fn group<'a>(&'a self, file: &'a str, text: &'a str) -> Group<'a> {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -239,9 +246,16 @@ impl Findings {
         self.0.borrow_mut().push(fault);
     }
 
-    /// Forgets the faults of one kind.
-    pub(crate) fn forget(&self, code: Code) {
-        self.0.borrow_mut().retain(|fault| fault.code != code);
+    /// Keeps the faults that `wanted` finds worth showing.
+    pub(crate) fn retain(&self, wanted: impl Fn(Code, &Range<usize>) -> bool) {
+        let mut list = self.0.borrow_mut();
+        list.retain(|fault| wanted(fault.code, &fault.span));
+    }
+
+    /// Whether a fault was found in a table or below it.
+    pub(crate) fn touch(&self, table: &Place) -> bool {
+        let within = |fault: &Fault| fault.key.starts_with(&table.key);
+        self.0.borrow().iter().any(within)
     }
 
     /// The faults of the file `file` with this text, in the order of their places.

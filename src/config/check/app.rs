@@ -6,6 +6,7 @@ use http::HeaderValue;
 use http::uri::{Authority, Uri};
 
 use super::pattern::RawPattern;
+use super::recipe::LoginContext;
 use super::{Checker, items};
 use crate::config::app::{
     App, CustomAnswer, HostHeader, HostPattern, LoginRecipe, Refusals, Route, RouteRule, Upstream,
@@ -51,7 +52,12 @@ impl Checker<'_> {
         let shape = session.and_then(|session| self.shape(session));
         let issued = session.map_or(Vec::new(), |session| self.issued(session));
         let expire_at = session.map_or(Vec::new(), |session| self.expire_at(&session.expire_at));
-        let logins = self.logins(&app.logins, trusts_proxies);
+        let group = shape.as_ref().map_or(&[][..], |shape| &shape.group);
+        let context = LoginContext {
+            trusts_proxies,
+            group,
+        };
+        let logins = self.logins(&app.logins, context);
         let logouts: Vec<_> = app.logouts.iter().map(|raw| self.logout(raw)).collect();
         let fallback = fallback(app);
         let routes: Vec<_> = app
@@ -82,19 +88,6 @@ impl Checker<'_> {
             fallback,
             refusals: refusals?,
         }))
-    }
-
-    /// A name that labels metrics and hashes ids: short, and without what a log line could break on.
-    fn label(&self, told: &At<String>) -> Option<Arc<str>> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        let text = told.value.as_str();
-        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
-            return Some(text.into());
-        }
-        let message = format!("{text:?} is no name");
-        let help = "write 1 to 64 letters, digits and any of - _ .";
-        self.error(Code::Range, &told.place, message, help);
-        None
     }
 
     fn host(&self, told: &At<String>) -> Option<HostPattern> {
@@ -180,11 +173,8 @@ impl Checker<'_> {
         value.map(HostHeader::Rewrite)
     }
 
-    fn logins(&self, raw: &[At<RawLogin>], trusts_proxies: bool) -> Option<Vec<LoginRecipe>> {
-        let recipes: Vec<_> = raw
-            .iter()
-            .map(|raw| self.login(raw, trusts_proxies))
-            .collect();
+    fn logins(&self, raw: &[At<RawLogin>], of: LoginContext<'_>) -> Option<Vec<LoginRecipe>> {
+        let recipes: Vec<_> = raw.iter().map(|raw| self.login(raw, of)).collect();
         let labels = raw.iter().zip(&recipes).filter_map(|(raw, recipe)| {
             let place = raw.value.name.as_ref().or(raw.value.path.as_ref())?;
             Some((&recipe.as_ref()?.label, &place.place))

@@ -3,15 +3,20 @@
 use super::{Checker, items};
 use crate::config::app::{ExpireAt, Extractor};
 use crate::config::carrier::{AuthorizationRule, Carrier, SessionShape};
-use crate::config::fault::{At, Code, Fault};
+use crate::config::fault::{At, Code};
 use crate::config::raw::app::{RawExpireAt, RawSession};
+
+/// How a carrier begins that is a cookie.
+const COOKIE: &str = "cookie:";
 
 impl Checker<'_> {
     pub(super) fn shape(&self, raw: &RawSession) -> Option<SessionShape> {
         let also = items(raw.also.as_ref());
         let told: Vec<&At<String>> = raw.id.iter().chain(also).collect();
+        // Cookies among them are looked at with the other cookies.
+        let others = told.iter().filter(|told| !told.value.starts_with(COOKIE));
         self.no_duplicates(
-            told.iter().map(|told| (&told.value, &told.place)),
+            others.map(|told| (&told.value, &told.place)),
             "name each carrier once",
         );
         let carriers: Vec<Option<Carrier>> = told.iter().map(|told| self.carrier(told)).collect();
@@ -34,12 +39,13 @@ impl Checker<'_> {
         match told.value.parse() {
             Ok(carrier) => Some(carrier),
             Err(error) => {
-                let fault = Fault::error(Code::Carrier, &told.place, error);
+                let error = error.to_string();
+                let (message, forms) = error.split_once("; ").unwrap_or((&error, ""));
                 let help = match told.value.contains(':') {
-                    true => "write KIND:NAME, like \"cookie:JSESSIONID\"".to_owned(),
-                    false => format!("write \"cookie:{}\" if it is a cookie", told.value),
+                    true => forms.to_owned(),
+                    false => format!("write \"{COOKIE}{}\" if it is a cookie", told.value),
                 };
-                self.findings.push(fault.help(help));
+                self.error(Code::Carrier, &told.place, message, &help);
                 None
             }
         }
@@ -58,7 +64,7 @@ impl Checker<'_> {
             .iter()
             .chain(items(raw.also.as_ref()))
             .filter_map(|told| {
-                let value = told.value.strip_prefix("cookie:")?.to_owned();
+                let value = told.value.strip_prefix(COOKIE)?.to_owned();
                 let place = told.place.clone();
                 Some(At { value, place })
             })
