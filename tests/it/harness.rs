@@ -1,5 +1,6 @@
 //! What the tests stand on: servers that are theirs alone, and waiting without sleeping blindly.
 
+pub(crate) mod lossy;
 pub(crate) mod redis;
 
 use std::time::Duration;

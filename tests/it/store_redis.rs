@@ -1,7 +1,13 @@
 //! The store in Redis: the contract, and what only a server can do to it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test whose preparations fail has failed"
+)]
+
 mod clock;
 mod garbled;
+mod lost_answers;
 mod outages;
 mod touches;
 
@@ -15,12 +21,13 @@ use curfew::domain::policy::{PolicyVersion, RoleName};
 use curfew::domain::session::{EndReason, Login, Session, UserName};
 use curfew::domain::time::Timestamp;
 use curfew::store::event::{EventId, EventKind, LimitInForce, SessionEvent};
-use curfew::store::op::{Activation, End, NewSession};
+use curfew::store::op::{Activation, Bound, Claim, ClaimedBy, End, InPlaceLogin, NewSession};
 use curfew::store::redis::RedisStore;
 use curfew::store::{Store, StoreError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::harness::eventually;
 use crate::harness::redis::RedisServer;
 use crate::store_contract::keep_contract;
 
@@ -146,6 +153,30 @@ fn logout(n: u8) -> End {
     }
 }
 
+/// A login over which the `n`th id stayed as it was.
+fn in_place(n: u8) -> Bound {
+    let login = InPlaceLogin {
+        last_active: at(600),
+        due: at(1_600),
+        forget_at: at(1_000_000),
+        events: vec![*event(n | 0x40, EventKind::Login)],
+    };
+    Bound {
+        lineage: lineage(n),
+        session: Arc::new(session(n | 0x40)),
+        login: Some(Box::new(login)),
+    }
+}
+
+/// A handover in silence.
+fn succession(successor: u8) -> Claim {
+    Claim {
+        successor: sid(successor),
+        at: at(400),
+        by: ClaimedBy::Succession,
+    }
+}
+
 /// Whether a look-up is answered.
 async fn serves(store: &Store) -> bool {
     store.look_up(&[sid(1)]).await.is_ok()
@@ -218,7 +249,61 @@ async fn tls_is_spoken_to_a_server_that_the_authority_vouches_for() {
     config.ca = None;
     let store = open(&config, Clock::manual(START));
     let stranger = store.look_up(&[sid(1)]).await.unwrap_err();
-    assert!(matches!(stranger, StoreError::Unreachable(_)), "{stranger:?}");
+    assert!(
+        matches!(stranger, StoreError::Unreachable(_)),
+        "{stranger:?}"
+    );
+}
+
+/// What the store's documentation says its user needs is what it needs.
+#[tokio::test]
+async fn the_documented_rule_is_enough() {
+    let server = RedisServer::start().await;
+    let documentation = include_str!("../../src/store/redis.rs");
+    let rule = documentation
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! "))
+        .skip_while(|line| !line.starts_with('~'))
+        .take_while(|line| !line.starts_with("```"))
+        .flat_map(str::split_whitespace);
+    let user: Vec<&str> = ["ACL", "SETUSER", "gateway", "on", ">x"]
+        .into_iter()
+        .chain(rule)
+        .collect();
+    assert_eq!(server.cli(&user).await, "OK");
+    let url = format!("redis://gateway:x@127.0.0.1:{}", server.port());
+    let (store, _running) = run(&config(&url, PATIENT), Clock::system());
+    for n in 1..=2 {
+        let pending = NewSession {
+            pending: true,
+            ..new(n)
+        };
+        store.create(sid(n), pending).await.unwrap();
+        store.activate(sid(n), login(n)).await.unwrap();
+    }
+    store.touch(sid(1), at(1)).await.unwrap();
+    store.rearm(sid(1), at(1)).await.unwrap();
+    store.rearm_all(START).await.unwrap();
+    store.claim_due(at(9_000), PATIENT, 10).await.unwrap();
+    store.bind(sid(1), in_place(1)).await.unwrap();
+    store.claim(sid(2), succession(3)).await.unwrap();
+    store.end(sid(1), logout(1)).await.unwrap();
+    let scope = curfew::domain::cuts::Scope::All;
+    store.cut(scope.clone(), at(1), START).await.unwrap();
+    store.cut(scope, at(3), at(2)).await.unwrap();
+    assert!(serves(&store).await);
+    let events = store.read_events(10).await.unwrap();
+    let ids: Vec<EventId> = events.into_iter().map(|event| event.id).collect();
+    assert_eq!(ids.len(), 4);
+    store.acknowledge(&ids).await.unwrap();
+    assert_eq!(store.alive().await, Ok(0));
+    assert_eq!(store.events_pending().await, Ok(0));
+    let noted = eventually(PATIENT, async || {
+        server.cli(&["HLEN", "curfew:clock"]).await == "1"
+    });
+    noted.await.unwrap();
+    let refused = server.cli(&["ACL", "LOG"]).await;
+    assert_eq!(refused, "");
 }
 
 #[tokio::test]
@@ -226,17 +311,30 @@ async fn ends_and_cuts_are_published() {
     let server = RedisServer::start().await;
     let address = format!("127.0.0.1:{}", server.port());
     let mut listener = tokio::net::TcpStream::connect(address).await.unwrap();
-    listener.write_all(b"SUBSCRIBE curfew:ends\r\n").await.unwrap();
+    listener
+        .write_all(b"SUBSCRIBE curfew:ends\r\n")
+        .await
+        .unwrap();
     let mut heard = String::new();
     hear(&mut listener, &mut heard, "subscribe").await;
 
     let store = open(&config(&server.url(), PATIENT), Clock::manual(START));
     store.create(sid(1), new(1)).await.unwrap();
     store.end(sid(1), logout(1)).await.unwrap();
-    hear(&mut listener, &mut heard, &format!("end {} logout", lineage(1))).await;
+    hear(
+        &mut listener,
+        &mut heard,
+        &format!("end {} logout", lineage(1)),
+    )
+    .await;
     let scope = curfew::domain::cuts::Scope::All;
     let cuts = store.cut(scope, at(1), START).await.unwrap();
-    hear(&mut listener, &mut heard, &format!("cut {}", cuts.version())).await;
+    hear(
+        &mut listener,
+        &mut heard,
+        &format!("cut {}", cuts.version()),
+    )
+    .await;
 }
 
 async fn hear(from: &mut tokio::net::TcpStream, heard: &mut String, text: &str) {
@@ -255,7 +353,15 @@ async fn what_one_gateway_reads_is_kept_from_the_others() {
     let one = open(&config, Clock::manual(START));
     let other = open(&config, Clock::manual(START));
     for n in 1..=5 {
-        one.create(sid(n), NewSession { pending: true, ..new(n) }).await.unwrap();
+        one.create(
+            sid(n),
+            NewSession {
+                pending: true,
+                ..new(n)
+            },
+        )
+        .await
+        .unwrap();
         one.activate(sid(n), login(n)).await.unwrap();
     }
     let read = one.read_events(10).await.unwrap();

@@ -96,8 +96,8 @@ impl RedisStore {
                 return;
             };
             for ((sid, at), answer) in touches.iter().zip(answers) {
-                if let Err(error) = self.touched(*sid, *at, answer) {
-                    tracing::warn!(%error, "a deferred touch could not be written");
+                if let Err(error @ StoreError::Garbled(_)) = self.touched(*sid, *at, answer) {
+                    tracing::warn!(%error, "a deferred touch is dropped");
                     self.touches.forget(*sid);
                 }
             }
@@ -274,7 +274,10 @@ impl RedisStore {
 
     /// A login over which the app kept its id, as `bind.lua` takes it.
     fn login(&self, login: InPlaceLogin) -> Vec<Vec<u8>> {
-        let ended = login.events.iter().find(|event| event.event == EventKind::End);
+        let ended = login
+            .events
+            .iter()
+            .find(|event| event.event == EventKind::End);
         let reason = ended.and_then(|end| end.reason.clone());
         let mut arguments = vec![
             digits(login.last_active).into_bytes(),

@@ -74,7 +74,11 @@ impl RedisServer {
 
     /// Where it listens, without a password.
     pub(crate) fn url(&self) -> String {
-        let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
+        let scheme = if self.tls.is_some() {
+            "rediss"
+        } else {
+            "redis"
+        };
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
@@ -187,6 +191,10 @@ fn free_port() -> u16 {
 fn certify(dir: &Path) -> Tls {
     let key = rcgen::KeyPair::generate().expect("a key");
     let mut params = rcgen::CertificateParams::new(Vec::new()).expect("no names");
+    // Of another name than what it signs, or that would seem to be signed by itself.
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "an authority of tests");
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let ca = params.self_signed(&key).expect("an authority");
     let issuer = rcgen::Issuer::new(params, key);

@@ -42,10 +42,14 @@ async fn the_first_gateway_notes_that_the_server_needs_no_correction() {
 async fn a_gateway_takes_over_the_correction_that_is_stored() {
     let server = RedisServer::start().await;
     let hour = HOUR.as_millis().to_string();
-    server.cli(&["HSET", "curfew:clock", &run_id(&server).await, &hour]).await;
+    server
+        .cli(&["HSET", "curfew:clock", &run_id(&server).await, &hour])
+        .await;
     let clock = Clock::system();
     let _running = run(&config(&server.url(), PATIENT), clock.clone());
-    eventually(PATIENT, async || ahead(&clock) > HOUR - NEAR).await.unwrap();
+    eventually(PATIENT, async || ahead(&clock) > HOUR - NEAR)
+        .await
+        .unwrap();
     assert!(ahead(&clock) < HOUR + NEAR);
 }
 
@@ -54,10 +58,14 @@ async fn a_gateway_takes_over_the_correction_that_is_stored() {
 async fn the_time_goes_on_when_another_server_takes_over() {
     let mut server = RedisServer::start().await;
     let hour = HOUR.as_millis().to_string();
-    server.cli(&["HSET", "curfew:clock", &run_id(&server).await, &hour]).await;
+    server
+        .cli(&["HSET", "curfew:clock", &run_id(&server).await, &hour])
+        .await;
     let clock = Clock::system();
     let (store, _running) = run(&config(&server.url(), PATIENT), clock.clone());
-    eventually(PATIENT, async || ahead(&clock) > HOUR - NEAR).await.unwrap();
+    eventually(PATIENT, async || ahead(&clock) > HOUR - NEAR)
+        .await
+        .unwrap();
     server.kill().await;
     server.start_again().await;
     let id = run_id(&server).await;

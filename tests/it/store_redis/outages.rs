@@ -31,10 +31,14 @@ async fn suffer(
     let mut server = RedisServer::start().await;
     let (store, _running) = run_on(&server, DEADLINE);
     store.create(sid(1), new(1)).await.unwrap();
-    eventually(PATIENT, async || store.health().is_up()).await.unwrap();
+    eventually(PATIENT, async || store.health().is_up())
+        .await
+        .unwrap();
     for round in 0..2 {
         breaks(&mut server).await;
-        eventually(NOTICED_WITHIN, async || !serves(&store).await).await.unwrap();
+        eventually(NOTICED_WITHIN, async || !serves(&store).await)
+            .await
+            .unwrap();
         for error in fail_in_time(&store).await {
             assert_eq!(error.kind(), kind, "{round}: {error}");
         }
@@ -102,7 +106,11 @@ async fn suffer_command(breaks: &[&[&str]], mends: &[&[&str]]) {
 
 #[tokio::test]
 async fn it_becomes_a_replica() {
-    suffer_command(&[&["REPLICAOF", "127.0.0.1", "1"]], &[&["REPLICAOF", "NO", "ONE"]]).await;
+    suffer_command(
+        &[&["REPLICAOF", "127.0.0.1", "1"]],
+        &[&["REPLICAOF", "NO", "ONE"]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -114,7 +122,11 @@ async fn it_is_full() {
 #[tokio::test]
 async fn it_loses_its_replicas() {
     let breaks: &[&str] = &["CONFIG", "SET", "min-replicas-to-write", "1"];
-    suffer_command(&[breaks], &[&["CONFIG", "SET", "min-replicas-to-write", "0"]]).await;
+    suffer_command(
+        &[breaks],
+        &[&["CONFIG", "SET", "min-replicas-to-write", "0"]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -202,12 +214,18 @@ async fn another_server_answers() {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             // Whether the client still listens is its own affair.
-            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.ok();
+            stream
+                .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                .await
+                .ok();
         }
     });
     let (store, _running) = run(&config(&url, DEADLINE), Clock::manual(START));
     for error in fail_in_time(&store).await {
-        assert!(["garbled", "unreachable"].contains(&error.kind()), "{error}");
+        assert!(
+            ["garbled", "unreachable"].contains(&error.kind()),
+            "{error}"
+        );
     }
     assert!(!store.health().is_up());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use curfew::clock::Clock;
 use curfew::domain::session::EndReason;
 use curfew::store::Store;
-use curfew::store::op::{Claim, ClaimedBy, Claimed, End, Ended, Touched};
+use curfew::store::op::{Claim, Claimed, ClaimedBy, End, Ended, Touched};
 
 use super::{PATIENT, START, at, config, last_active, logout, new, open, run_on, sid};
 use crate::harness::eventually;
@@ -70,7 +70,9 @@ async fn a_gateway_that_stops_leaves_no_touch_behind() {
     store.touch(sid(1), at(10)).await.unwrap();
     store.touch(sid(1), at(700)).await.unwrap();
     drop(running);
-    eventually(FLUSHED_WITHIN, async || stored(&server).await == 700).await.unwrap();
+    eventually(FLUSHED_WITHIN, async || stored(&server).await == 700)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -100,7 +102,10 @@ async fn a_claim_hands_over_a_deferred_touch() {
         by: ClaimedBy::Succession,
     };
     let last_active = at(700);
-    assert_eq!(store.claim(sid(1), claim).await, Ok(Claimed::Yes { last_active }));
+    assert_eq!(
+        store.claim(sid(1), claim).await,
+        Ok(Claimed::Yes { last_active })
+    );
 }
 
 #[tokio::test]
@@ -112,7 +117,10 @@ async fn a_deferred_touch_overtakes_an_idle_end() {
         if_last_active: Some(at(judged)),
         ..logout(1)
     };
-    assert_eq!(store.end(sid(1), idle(10)).await, Ok(Ended::Touched(at(700))));
+    assert_eq!(
+        store.end(sid(1), idle(10)).await,
+        Ok(Ended::Touched(at(700)))
+    );
     assert_eq!(store.end(sid(1), idle(700)).await, Ok(Ended::Now));
 }
 
