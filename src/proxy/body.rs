@@ -15,6 +15,7 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::AccessEntry;
 
 use super::stream::body::CountedBody;
+use super::stream::progress::{Direction, Progress};
 
 /// What a body may fail with.
 pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -52,11 +53,12 @@ impl Body {
     }
 
     /// The same body, whose exchange is logged when the body is over.
-    pub(crate) fn logged(self, tail: Tail) -> Self {
-        Self {
-            tail: Some(Box::new(tail)),
-            ..self
+    pub(crate) fn logged(self, mut tail: Tail) -> Self {
+        if let Content::Passing(body) = &self.content {
+            tail.progress = Some(body.progress().clone());
         }
+        let tail = Some(Box::new(tail));
+        Self { tail, ..self }
     }
 }
 
@@ -76,11 +78,15 @@ pub(crate) struct Tail {
     pub(crate) telemetry: Arc<Telemetry>,
     /// When the exchange began, on the monotonic clock.
     pub(crate) began: Duration,
+    /// How far a body that is passed on got; `logged` fills it in.
+    pub(crate) progress: Option<Progress>,
 }
 
 impl Drop for Tail {
     fn drop(&mut self) {
         if let Some(mut entry) = self.entry.take() {
+            let progress = self.progress.as_ref();
+            entry.complete = progress.is_none_or(|body| body.is_finished(Direction::ToClient));
             entry.total = monotonic().saturating_sub(self.began);
             self.telemetry.access.record(|| entry);
         }

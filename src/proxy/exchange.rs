@@ -333,6 +333,7 @@ impl Exchange {
             entry: Some(*entry),
             telemetry,
             began: self.began,
+            progress: None,
         };
         answer.map(|body| body.logged(tail))
     }

@@ -25,7 +25,7 @@ impl Checker<'_> {
         self.one_part_for_each_cookie(raw);
         raw.id.as_ref()?;
         Some(SessionShape {
-            carriers: carriers.into_iter().collect::<Option<_>>()?,
+            carriers: with_implied(carriers.into_iter().collect::<Option<_>>()?),
             group,
             auth_cookies,
             authorization: raw
@@ -128,5 +128,51 @@ impl Checker<'_> {
                 })
             })
             .collect()
+    }
+}
+/// The carriers, and those by which a server of that cookie's kind reads the id as well unless it
+/// is told not to: Servlet containers a path parameter (Servlet 6.0, 7.1.3), PHP a query parameter
+/// (`session.use_only_cookies`). An id that is not looked for would pass ungated.
+fn with_implied(mut carriers: Vec<Carrier>) -> Vec<Carrier> {
+    let implied = [
+        (
+            Carrier::Cookie("JSESSIONID".to_owned()),
+            Carrier::PathParameter("jsessionid".to_owned()),
+        ),
+        (
+            Carrier::Cookie("PHPSESSID".to_owned()),
+            Carrier::Query("PHPSESSID".to_owned()),
+        ),
+    ];
+    for (cookie, also) in implied {
+        if carriers.contains(&cookie) && !carriers.contains(&also) {
+            carriers.push(also);
+        }
+    }
+    carriers
+}
+
+#[cfg(test)]
+mod implied_tests {
+    use super::with_implied;
+    use crate::config::carrier::Carrier;
+
+    #[test]
+    fn a_servlet_and_a_php_cookie_bring_the_carriers_their_servers_read_too() {
+        let cookie = |name: &str| Carrier::Cookie(name.to_owned());
+        let path = Carrier::PathParameter("jsessionid".to_owned());
+        assert_eq!(
+            with_implied(vec![cookie("JSESSIONID")]),
+            [cookie("JSESSIONID"), path.clone()]
+        );
+        assert_eq!(
+            with_implied(vec![path.clone(), cookie("JSESSIONID")]),
+            [path, cookie("JSESSIONID")]
+        );
+        assert_eq!(
+            with_implied(vec![cookie("PHPSESSID")]),
+            [cookie("PHPSESSID"), Carrier::Query("PHPSESSID".to_owned())]
+        );
+        assert_eq!(with_implied(vec![cookie("SID")]), [cookie("SID")]);
     }
 }
