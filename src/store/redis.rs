@@ -3,7 +3,7 @@
 //! Reading is one round trip of plain commands; deciding is Rust's. Each write is one script that
 //! carries its own condition, in a file of its own beside this one. `redis::` stays in here.
 //!
-//! What a Redis user needs, as an ACL rule:
+//! Redis 6.2 or later. What its user needs, as an ACL rule:
 //!
 //! ```text
 //! ~curfew:* &curfew:* +evalsha +script|load +hmget +hget +hgetall +hset +hdel +hlen +exists
@@ -138,7 +138,12 @@ impl RedisStore {
         loop {
             let mut commands = Pipeline::new();
             let kept = BEAT_KEPT.as_millis() as u64;
-            commands.cmd("SET").arg(keys::BEAT).arg(1).arg("PX").arg(kept);
+            commands
+                .cmd("SET")
+                .arg(keys::BEAT)
+                .arg(1)
+                .arg("PX")
+                .arg(kept);
             sampler.ask(&mut commands);
             let sent = monotonic();
             if let Ok(mut answers) = self.link.beat(&commands).await {

@@ -17,9 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::identity::{Fingerprint, Sid};
 use crate::domain::policy::{PolicyVersion, RoleName};
-use crate::domain::session::{
-    Companion, CookieScope, EndReason, Login, Session, State, UserName,
-};
+use crate::domain::session::{Companion, CookieScope, EndReason, Login, Session, State, UserName};
 use crate::domain::time::Timestamp;
 
 const VERSION: u8 = b'1';
@@ -104,7 +102,11 @@ fn stored(session: &Session) -> Stored<'_> {
             admitted: login.admitted.as_millis(),
             user: login.user.as_ref().map(|user| user.as_str().into()),
             groups: login.groups.iter().map(|group| (&**group).into()).collect(),
-            roles: login.roles.iter().map(|role| role.as_str().into()).collect(),
+            roles: login
+                .roles
+                .iter()
+                .map(|role| role.as_str().into())
+                .collect(),
             roles_learned: login.roles_learned.as_millis(),
         }),
         device: session.device.as_deref().map(Cow::Borrowed),
@@ -152,7 +154,11 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Session> {
         },
         device: stored.device.map(Into::into),
         policy: PolicyVersion(stored.policy),
-        companions: stored.companions.into_iter().map(companion).collect::<Option<_>>()?,
+        companions: stored
+            .companions
+            .into_iter()
+            .map(companion)
+            .collect::<Option<_>>()?,
         scopes: stored.scopes.into_iter().map(scope).collect(),
         token: optional_fingerprint(stored.token.as_deref())?,
     })
@@ -166,7 +172,11 @@ fn login(stored: StoredLogin<'_>) -> Option<Login> {
             None => None,
         },
         groups: stored.groups.into_iter().map(Into::into).collect(),
-        roles: stored.roles.iter().map(|role| RoleName::new(role)).collect(),
+        roles: stored
+            .roles
+            .iter()
+            .map(|role| RoleName::new(role))
+            .collect(),
         roles_learned: Timestamp::from_millis(stored.roles_learned),
     })
 }

@@ -11,6 +11,7 @@ use crate::store::StoreError;
 use super::keys::{self, Bucket};
 use super::link::Attempt;
 use super::read::{bulk, count, list};
+use super::write::found;
 use super::{RedisStore, fault};
 
 /// Ids of one bucket that one round of `rearm_all` moves: 64 buckets take some 20 ms.
@@ -50,10 +51,16 @@ impl RedisStore {
     async fn count_due(&self, now: Timestamp) -> Result<Vec<(Bucket, usize)>, StoreError> {
         let now = now.as_millis();
         let counted = self.of_all_buckets(|commands, bucket| {
-            commands.cmd("ZCOUNT").arg(bucket.due()).arg("-inf").arg(now);
+            commands
+                .cmd("ZCOUNT")
+                .arg(bucket.due())
+                .arg("-inf")
+                .arg(now);
         });
         let counted = counted.await?;
-        Ok(counted.map(|(bucket, due)| (bucket, due as usize)).collect())
+        Ok(counted
+            .map(|(bucket, due)| (bucket, due as usize))
+            .collect())
     }
 
     pub(in crate::store) async fn rearm(&self, sid: Sid, at: Timestamp) -> Result<(), StoreError> {
@@ -66,7 +73,7 @@ impl RedisStore {
             )
         };
         let answer = self.link.run(script, call).await?;
-        bulk(answer).map(|_| ())
+        found(answer).map(drop)
     }
 
     /// In rounds, so that no other command waits long.
@@ -115,7 +122,10 @@ impl RedisStore {
             commands
         };
         let answers = self.link.call(commands).await?;
-        let counted = answers.into_iter().map(count).collect::<Result<Vec<_>, _>>()?;
+        let counted = answers
+            .into_iter()
+            .map(count)
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(Bucket::all().zip(counted))
     }
 }

@@ -54,15 +54,33 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            touch: Script::new(concat!(include_str!("record.lua"), include_str!("touch.lua"))),
-            create: Script::new(concat!(include_str!("record.lua"), include_str!("create.lua"))),
-            claim: Script::new(concat!(include_str!("record.lua"), include_str!("claim.lua"))),
-            activate: Script::new(concat!(include_str!("record.lua"), include_str!("activate.lua"))),
+            touch: Script::new(concat!(
+                include_str!("record.lua"),
+                include_str!("touch.lua")
+            )),
+            create: Script::new(concat!(
+                include_str!("record.lua"),
+                include_str!("create.lua")
+            )),
+            claim: Script::new(concat!(
+                include_str!("record.lua"),
+                include_str!("claim.lua")
+            )),
+            activate: Script::new(concat!(
+                include_str!("record.lua"),
+                include_str!("activate.lua")
+            )),
             end: Script::new(concat!(include_str!("record.lua"), include_str!("end.lua"))),
-            bind: Script::new(concat!(include_str!("record.lua"), include_str!("bind.lua"))),
+            bind: Script::new(concat!(
+                include_str!("record.lua"),
+                include_str!("bind.lua")
+            )),
             cut: Script::new(concat!(include_str!("record.lua"), include_str!("cut.lua"))),
             claim_due: Script::new(include_str!("claim_due.lua")),
-            rearm: Script::new(concat!(include_str!("record.lua"), include_str!("rearm.lua"))),
+            rearm: Script::new(concat!(
+                include_str!("record.lua"),
+                include_str!("rearm.lua")
+            )),
             rearm_all: Script::new(include_str!("rearm_all.lua")),
             clock: Script::new(include_str!("clock.lua")),
         }

@@ -73,9 +73,8 @@ fn weigh(sample: &Sample, stored_ms: Option<i64>, followed: Option<&Followed>) -
     };
     let gap = sample.middle.saturating_sub(followed.at).as_millis() as i64;
     let allowed = JUMP_MS + gap / DRIFT_PER_MS;
-    let jumped = |correction_ms: i64| {
-        (sample.told_ms + correction_ms - sample.ours_ms).abs() > allowed
-    };
+    let jumped =
+        |correction_ms: i64| (sample.told_ms + correction_ms - sample.ours_ms).abs() > allowed;
     match stored_ms {
         None if jumped(0) => correct,
         None => Reading::Correct { correction_ms: 0 },
@@ -144,7 +143,11 @@ impl Sampler {
             middle: received - since_middle,
             ours_ms: now_ms - since_middle.as_millis() as i64,
         };
-        let stored_ms = sample.correction.as_deref().map(correction_ms).transpose()?;
+        let stored_ms = sample
+            .correction
+            .as_deref()
+            .map(correction_ms)
+            .transpose()?;
         let (then_ms, correction_ms) = match weigh(&sample, stored_ms, self.followed.as_ref()) {
             Reading::Follow {
                 then_ms,

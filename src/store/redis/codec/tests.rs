@@ -3,9 +3,7 @@ use std::sync::Arc;
 use super::{decode, decode_instant, decode_state, encode, encode_state};
 use crate::domain::identity::{Fingerprint, Lineage, Sid};
 use crate::domain::policy::{PolicyVersion, RoleName};
-use crate::domain::session::{
-    Companion, CookieScope, EndReason, Login, Session, State, UserName,
-};
+use crate::domain::session::{Companion, CookieScope, EndReason, Login, Session, State, UserName};
 use crate::domain::time::Timestamp;
 
 fn at(millis: u64) -> Timestamp {
@@ -38,10 +36,7 @@ fn with_everything() -> Session {
             roles_learned: at(1_750_000_000_002),
         }),
         device: Some("desktop".into()),
-        companions: vec![
-            companion("route", Some([2; 16])),
-            companion("lb", None),
-        ],
+        companions: vec![companion("route", Some([2; 16])), companion("lb", None)],
         scopes: vec![
             scope("JSESSIONID", Some("/app"), None),
             scope("route", None, Some("example.com")),
@@ -125,7 +120,10 @@ fn a_state_survives_being_stored() {
         at: at(8),
         successor: Sid::from_bytes([3; 16]),
     };
-    for state in ended.into_iter().chain([State::Alive, State::Pending, superseded]) {
+    for state in ended
+        .into_iter()
+        .chain([State::Alive, State::Pending, superseded])
+    {
         assert_eq!(decode_state(encode_state(state).as_bytes()), Some(state));
     }
 }
@@ -158,7 +156,16 @@ fn another_text_is_no_state() {
 fn an_instant_is_decimal_digits() {
     assert_eq!(decode_instant(b"0"), Some(at(0)));
     assert_eq!(decode_instant(b"18446744073709551615"), Some(at(u64::MAX)));
-    for text in ["", "+1", "-1", "1.5", "1e3", " 1", "nan", "18446744073709551616"] {
+    for text in [
+        "",
+        "+1",
+        "-1",
+        "1.5",
+        "1e3",
+        " 1",
+        "nan",
+        "18446744073709551616",
+    ] {
         assert_eq!(decode_instant(text.as_bytes()), None, "{text}");
     }
 }
