@@ -1,3 +1,5 @@
 //! The integration tests, one binary: what is seen from outside, over public faces.
 
+mod harness;
 mod store_contract;
+mod store_redis;
