@@ -372,6 +372,22 @@ async fn what_one_gateway_reads_is_kept_from_the_others() {
     assert_eq!(other.events_pending().await, Ok(0));
 }
 
+/// A bucket that nobody has read before is read along with the others.
+#[tokio::test]
+async fn the_first_event_of_a_bucket_keeps_back_none_of_the_others() {
+    let server = RedisServer::start().await;
+    let store = open(&config(&server.url(), PATIENT), Clock::manual(START));
+    // The first and the last share a bucket.
+    for n in [1, 2, 65] {
+        store.create(sid(n), new(n)).await.unwrap();
+    }
+    store.end(sid(1), logout(1)).await.unwrap();
+    assert_eq!(store.read_events(10).await.unwrap().len(), 1);
+    store.end(sid(2), logout(2)).await.unwrap();
+    store.end(sid(65), logout(65)).await.unwrap();
+    assert_eq!(store.read_events(10).await.unwrap().len(), 3);
+}
+
 #[tokio::test]
 async fn redis_collects_the_garbage_no_sooner_than_asked() {
     let server = RedisServer::start().await;

@@ -320,3 +320,77 @@ fn decode(bucket: Bucket, entry: Value) -> Result<(Place, SessionEvent), StoreEr
     };
     Ok((place, event))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Bucket, Duration, EventId, LEASE, Outbox, Place};
+    use crate::store::event::{EventKind, LimitInForce, SessionEvent};
+
+    fn place(appended_ms: u64) -> Place {
+        Place {
+            appended_ms,
+            at_ms: 0,
+            number: 0,
+            bucket: Bucket::all().next().unwrap(),
+        }
+    }
+
+    fn event(id: &str) -> SessionEvent {
+        let limit = LimitInForce {
+            after_ms: 1,
+            rule: "role buyer".into(),
+        };
+        SessionEvent {
+            id: EventId(id.to_owned()),
+            event: EventKind::End,
+            at_ms: 0,
+            lineage: String::new(),
+            app: String::new(),
+            user: None,
+            roles: Vec::new(),
+            reason: None,
+            client: None,
+            age_ms: 0,
+            idle_ms: 0,
+            idle_timeout: limit.clone(),
+            absolute_timeout: limit,
+            policy: String::new(),
+        }
+    }
+
+    fn ids(events: Vec<SessionEvent>) -> Vec<String> {
+        events.into_iter().map(|event| event.id.0).collect()
+    }
+
+    #[test]
+    fn what_is_leased_comes_again_in_its_order_until_the_lease_is_over() {
+        let outbox = Outbox::default();
+        outbox.lease(place(2), event("second"), LEASE);
+        outbox.lease(place(1), event("first"), 2 * LEASE);
+        for _ in 0..2 {
+            assert_eq!(outbox.expire(LEASE - Duration::from_millis(1)), 2);
+            assert_eq!(ids(outbox.first(10)), ["first", "second"]);
+            assert_eq!(ids(outbox.first(1)), ["first"]);
+        }
+        assert_eq!(outbox.expire(LEASE), 1);
+        assert_eq!(ids(outbox.first(10)), ["first"]);
+    }
+
+    #[test]
+    fn what_is_acknowledged_never_comes_again_though_redis_does_not_know_it_yet() {
+        let outbox = Outbox::default();
+        outbox.lease(place(1), event("one"), LEASE);
+        let acknowledged = [EventId("one".into()), EventId("unknown".into())];
+        assert_eq!(outbox.acknowledged(&acknowledged), [place(1)]);
+        // Redis hands it out once more, since it was not told.
+        outbox.lease(place(1), event("one"), LEASE);
+        assert_eq!(ids(outbox.first(10)), Vec::<String>::new());
+        assert_eq!(
+            outbox.acknowledged(&[]),
+            [place(1)],
+            "it is told the next time"
+        );
+        outbox.told(&[place(1)]);
+        assert_eq!(outbox.acknowledged(&[]), []);
+    }
+}
