@@ -1,6 +1,6 @@
 //! How an app's session looks on the wire.
 
-use super::{Checker, items};
+use super::{Checker, every, items};
 use crate::config::app::{ExpireAt, Extractor};
 use crate::config::carrier::{AuthorizationRule, Carrier, SessionShape};
 use crate::config::fault::{At, Code};
@@ -19,13 +19,13 @@ impl Checker<'_> {
             others.map(|told| (&told.value, &told.place)),
             "name each carrier once",
         );
-        let carriers: Vec<Option<Carrier>> = told.iter().map(|told| self.carrier(told)).collect();
+        let carriers = every(&told, |told| self.carrier(told));
         let group = self.cookies(items(raw.group.as_ref()));
         let auth_cookies = self.cookies(items(raw.auth_cookies.as_ref()));
         self.one_part_for_each_cookie(raw);
         raw.id.as_ref()?;
         Some(SessionShape {
-            carriers: carriers.into_iter().collect::<Option<_>>()?,
+            carriers: carriers?,
             group,
             auth_cookies,
             authorization: raw
