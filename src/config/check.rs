@@ -118,3 +118,9 @@ impl Checker<'_> {
 fn items<T>(list: Option<&At<Vec<At<T>>>>) -> &[At<T>] {
     list.map_or(&[], |list| list.value.as_slice())
 }
+
+/// What `check` makes of each value, where none has a fault; all are looked at.
+fn every<T, U>(list: &[T], check: impl Fn(&T) -> Option<U>) -> Option<Vec<U>> {
+    let checked: Vec<Option<U>> = list.iter().map(check).collect();
+    checked.into_iter().collect()
+}

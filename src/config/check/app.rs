@@ -7,7 +7,7 @@ use http::uri::{Authority, Uri};
 
 use super::pattern::RawPattern;
 use super::recipe::LoginContext;
-use super::{Checker, items};
+use super::{Checker, every, items};
 use crate::config::app::{
     App, CustomAnswer, HostHeader, HostPattern, LoginRecipe, Refusals, Route, RouteRule, Upstream,
 };
@@ -29,36 +29,27 @@ impl Checker<'_> {
         lines: &mut RuleLines,
     ) -> Option<Arc<App>> {
         let app = &raw.value;
-        let name = app.name.as_ref().and_then(|told| self.label(told));
+        let (name, namespace) = self.names(app);
         if let Some(name) = &name {
             lines.insert_app(name, self.line(&raw.place));
         }
-        let namespace = match &app.namespace {
-            Some(told) => self.label(told),
-            None => name.clone(),
-        };
-        let hosts: Vec<_> = items(app.hosts.as_ref())
-            .iter()
-            .map(|told| self.host(told))
-            .collect();
+        let hosts = every(items(app.hosts.as_ref()), |told| self.host(told));
         let prefix = app
             .prefix
             .as_ref()
             .map_or(Some(String::new()), |told| self.prefix(told));
-        let upstreams = items(app.upstreams.as_ref()).iter();
-        let upstreams: Vec<_> = upstreams.map(|told| self.upstream(told)).collect();
+        let upstreams = every(items(app.upstreams.as_ref()), |told| self.upstream(told));
         let host_header = self.host_header(app.host_header.as_ref());
         let session = app.session.as_ref().map(|session| &session.value);
         let shape = session.and_then(|session| self.shape(session));
         let issued = session.map_or(Vec::new(), |session| self.issued(session));
         let expire_at = session.map_or(Vec::new(), |session| self.expire_at(&session.expire_at));
-        let group = shape.as_ref().map_or(&[][..], |shape| &shape.group);
         let context = LoginContext {
             trusts_proxies,
-            group,
+            group: shape.as_ref().map_or(&[], |shape| &shape.group),
         };
         let logins = self.logins(&app.logins, context);
-        let logouts: Vec<_> = app.logouts.iter().map(|raw| self.logout(raw)).collect();
+        let logouts = every(&app.logouts, |raw| self.logout(raw));
         let fallback = fallback(app);
         let routes: Vec<_> = app
             .routes
@@ -72,9 +63,9 @@ impl Checker<'_> {
         Some(Arc::new(App {
             name: name?,
             namespace: namespace?,
-            hosts: hosts.into_iter().collect::<Option<_>>()?,
+            hosts: hosts?,
             prefix: prefix?,
-            upstreams: upstreams.into_iter().collect::<Option<_>>()?,
+            upstreams: upstreams?,
             host_header: host_header?,
             bounds: self.bounds(app.idle.as_ref(), app.absolute.as_ref()),
             slot: shape.carriers.first()?.to_string().into(),
@@ -83,11 +74,21 @@ impl Checker<'_> {
             expire_at,
             adopt_until: app.adopt_until.as_ref().map(|told| told.value.0),
             logins: logins?,
-            logouts: logouts.into_iter().collect::<Option<_>>()?,
+            logouts: logouts?,
             routes: routes.into_iter().collect::<Option<_>>()?,
             fallback,
             refusals: refusals?,
         }))
+    }
+
+    /// An app's name and its namespace.
+    fn names(&self, app: &RawApp) -> (Option<Arc<str>>, Option<Arc<str>>) {
+        let name = app.name.as_ref().and_then(|told| self.label(told));
+        let namespace = match &app.namespace {
+            Some(told) => self.label(told),
+            None => name.clone(),
+        };
+        (name, namespace)
     }
 
     fn host(&self, told: &At<String>) -> Option<HostPattern> {
@@ -219,17 +220,16 @@ impl Checker<'_> {
 
     fn answer(&self, raw: &RawAnswer) -> Option<CustomAnswer> {
         let headers = raw.headers.as_ref().map_or(&[][..], |pairs| &pairs.value);
-        let headers: Vec<_> = headers
-            .iter()
-            .map(|(name, value)| Some((self.header_name(name)?, self.header_value(value)?)))
-            .collect();
+        let headers = every(headers, |(name, value)| {
+            Some((self.header_name(name)?, self.header_value(value)?))
+        });
         let status = match &raw.status {
             Some(told) => self.status(told),
             None => http::StatusCode::from_u16(defaults::REFUSAL_STATUS).ok(),
         };
         Some(CustomAnswer {
             status: status?,
-            headers: headers.into_iter().collect::<Option<_>>()?,
+            headers: headers?,
             body: raw
                 .body
                 .as_ref()

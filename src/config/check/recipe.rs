@@ -1,6 +1,6 @@
 //! Recipes: how a login and a logout are recognised from outside.
 
-use http::Method;
+use http::{Method, StatusCode};
 
 use super::pattern::RawPattern;
 use super::{Checker, items};
@@ -150,7 +150,7 @@ impl Checker<'_> {
         let place = &raw?.place;
         let raw = &raw?.value;
         let pattern = |told: &Option<At<String>>| match told {
-            Some(told) => self.path_pattern(told).map(Some),
+            Some(told) => self.target_pattern(told).map(Some),
             None => Some(None),
         };
         let (location, location_not) = (pattern(&raw.location), pattern(&raw.location_not));
@@ -164,7 +164,7 @@ impl Checker<'_> {
             self.error(Code::Range, &told.place, message, "leave one of them");
         }
         let success = Success {
-            status: self.statuses(items(raw.status.as_ref())),
+            status: self.success_statuses(raw.status.as_ref()),
             location: location?,
             location_not: location_not?,
             new_session: raw.new_session.as_ref().is_some_and(|told| told.value),
@@ -172,12 +172,21 @@ impl Checker<'_> {
             header: headers.pop(),
             json: self.json_conditions(raw.json.as_ref()),
         };
-        if says_nothing(&success) && !self.findings.touch(place) {
+        if says_nothing(raw, &success) && !self.findings.touch(place) {
             let message = "every answer would be a successful login";
             let help = "write what a failed login's answer does not have, like new_session = true or status = [302]";
             self.error(Code::NoSuccess, place, message, help);
         }
         Some(success)
+    }
+
+    fn success_statuses(&self, told: Option<&At<Vec<At<u64>>>>) -> Vec<StatusCode> {
+        match items(told) {
+            [] => defaults::LOGIN_STATUSES
+                .filter_map(|status| StatusCode::from_u16(status).ok())
+                .collect(),
+            told => self.statuses(told),
+        }
     }
 
     fn same_id(&self, login: &RawLogin, success: Option<&Success>, group: &[String]) -> bool {
@@ -228,8 +237,8 @@ fn demands_one_of(success: &Success, group: &[String]) -> bool {
     cookie.is_some_and(|cookie| group.contains(cookie))
 }
 
-fn says_nothing(success: &Success) -> bool {
-    success.status.is_empty()
+fn says_nothing(raw: &RawSuccess, success: &Success) -> bool {
+    items(raw.status.as_ref()).is_empty()
         && success.location.is_none()
         && success.location_not.is_none()
         && !success.new_session

@@ -1,6 +1,6 @@
 //! How an app's session looks on the wire.
 
-use super::{Checker, items};
+use super::{Checker, every, items};
 use crate::config::app::{ExpireAt, Extractor};
 use crate::config::carrier::{AuthorizationRule, Carrier, SessionShape};
 use crate::config::fault::{At, Code};
@@ -19,13 +19,13 @@ impl Checker<'_> {
             others.map(|told| (&told.value, &told.place)),
             "name each carrier once",
         );
-        let carriers: Vec<Option<Carrier>> = told.iter().map(|told| self.carrier(told)).collect();
+        let carriers = every(&told, |told| self.carrier(told));
         let group = self.cookies(items(raw.group.as_ref()));
         let auth_cookies = self.cookies(items(raw.auth_cookies.as_ref()));
         self.one_part_for_each_cookie(raw);
         raw.id.as_ref()?;
         Some(SessionShape {
-            carriers: with_implied(carriers.into_iter().collect::<Option<_>>()?),
+            carriers: with_implied(carriers?),
             group,
             auth_cookies,
             authorization: raw
@@ -130,6 +130,7 @@ impl Checker<'_> {
             .collect()
     }
 }
+
 /// The carriers, and those by which a server of that cookie's kind reads the id as well unless it
 /// is told not to: Servlet containers a path parameter (Servlet 6.0, 7.1.3), PHP a query parameter
 /// (`session.use_only_cookies`). An id that is not looked for would pass ungated.
@@ -153,7 +154,7 @@ fn with_implied(mut carriers: Vec<Carrier>) -> Vec<Carrier> {
 }
 
 #[cfg(test)]
-mod implied_tests {
+mod tests {
     use super::with_implied;
     use crate::config::carrier::Carrier;
 

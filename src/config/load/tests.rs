@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::{any, proptest};
+use proptest::sample::Index;
+
 use super::{Loaded, load, parse};
 use crate::config::fault::{Code, Fault, Faults, Look, Severity};
 use crate::config::surroundings::Surroundings;
@@ -229,3 +232,34 @@ fn a_usual_policy_is_a_configuration() {
 }
 
 const USUAL: &str = include_str!("../../../tests/fixtures/usual.toml");
+
+/// Whatever a text is, it is read and its faults are shown.
+fn survives(text: &str) {
+    if let Err(faults) = parse_alone(text) {
+        assert!(faults.count(Severity::Error) > 0);
+        assert!(faults.render(Look::Colour).contains("error"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in r#"[ -~\n\t\r\u{0}\u{1b}äß€𝄞\u{200b}]{0,200}"#) {
+        survives(&text);
+    }
+
+    #[test]
+    fn no_mangled_policy_makes_it_panic(
+        from in any::<Index>(),
+        cut in 0..40_usize,
+        put in r#"[\[\]{}="'#.,a-c0-9\n \u{1b}ä€]{0,12}"#,
+    ) {
+        let sample: Vec<char> = sample().chars().collect();
+        let from = from.index(sample.len());
+        let to = (from + cut).min(sample.len());
+        let mangled: String = sample[..from].iter().copied()
+            .chain(put.chars())
+            .chain(sample[to..].iter().copied())
+            .collect();
+        survives(&mangled);
+    }
+}
