@@ -1,3 +1,6 @@
 //! The integration tests, one binary: what is seen from outside, over public faces.
 
+mod apps;
+mod harness;
 mod store_contract;
+mod timeouts;
