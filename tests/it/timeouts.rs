@@ -130,7 +130,9 @@ async fn never_extends(route: &str, poll: impl AsyncFn(&mut Browser)) {
     gateway.advance(span("1ms"));
     poll(&mut browser).await;
     assert_eq!(app.count(), before, "polling kept the session alive");
-    is_over(&app, &mut browser, "/home", "session_idle_timeout").await;
+    let ends = gateway.events("end", 1).await;
+    assert_eq!(ends[0]["reason"], "idle_timeout");
+    assert_eq!(ends[0]["idle_ms"], 900_000);
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ pub(crate) struct Seen {
     pub(crate) headers: HeaderMap,
     /// What has arrived of the body.
     pub(crate) body: Vec<u8>,
+    /// What came behind it.
+    pub(crate) trailers: HeaderMap,
 }
 
 impl Seen {
@@ -174,14 +176,17 @@ async fn answer(
             target: parts.uri.to_string(),
             headers: parts.headers,
             body: Vec::new(),
+            trailers: HeaderMap::new(),
         });
         requests.len() - 1
     };
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            locked(&record.requests)[index]
-                .body
-                .extend_from_slice(&data);
+        let seen = &mut locked(&record.requests)[index];
+        match frame?.into_data() {
+            Ok(data) => seen.body.extend_from_slice(&data),
+            Err(frame) => seen
+                .trailers
+                .extend(frame.into_trailers().unwrap_or_default()),
         }
     }
     let seen = locked(&record.requests)[index].clone();
