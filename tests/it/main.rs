@@ -1,5 +1,8 @@
 //! The integration tests, one binary: what is seen from outside, over public faces.
 
+mod apps;
+mod carriers;
 mod harness;
 mod store_contract;
 mod store_redis;
+mod timeouts;

@@ -27,7 +27,7 @@ use curfew::store::{Store, StoreError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::harness::eventually;
+use crate::harness::within;
 use crate::harness::redis::RedisServer;
 use crate::store_contract::keep_contract;
 
@@ -298,7 +298,7 @@ async fn the_documented_rule_is_enough() {
     store.acknowledge(&ids).await.unwrap();
     assert_eq!(store.alive().await, Ok(0));
     assert_eq!(store.events_pending().await, Ok(0));
-    let noted = eventually(PATIENT, async || {
+    let noted = within(PATIENT, async || {
         server.cli(&["HLEN", "curfew:clock"]).await == "1"
     });
     noted.await.unwrap();

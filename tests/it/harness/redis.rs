@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::eventually;
+use super::within;
 
 /// How long a server may take to answer after it was started.
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
@@ -172,7 +172,7 @@ impl RedisServer {
         };
         let mut child = command.args(&self.options).spawn().expect(MISSING);
         let id = format!("process_id:{}", child.id().expect("it has just started"));
-        let answers = eventually(STARTS_WITHIN, async || {
+        let answers = within(STARTS_WITHIN, async || {
             matches!(child.try_wait(), Ok(Some(_)))
                 || self.cli(&["INFO", "server"]).await.contains(&id)
         });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use curfew::clock::{Clock, wall};
 
 use super::{PATIENT, config, run};
-use crate::harness::eventually;
+use crate::harness::within;
 use crate::harness::redis::RedisServer;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -31,7 +31,7 @@ async fn the_first_gateway_notes_that_the_server_needs_no_correction() {
     let clock = Clock::system();
     let _running = run(&config(&server.url(), PATIENT), clock.clone());
     let id = run_id(&server).await;
-    let noted = eventually(PATIENT, async || {
+    let noted = within(PATIENT, async || {
         server.cli(&["HGET", "curfew:clock", &id]).await == "0"
     });
     noted.await.unwrap();
@@ -47,7 +47,7 @@ async fn a_gateway_takes_over_the_correction_that_is_stored() {
         .await;
     let clock = Clock::system();
     let _running = run(&config(&server.url(), PATIENT), clock.clone());
-    eventually(PATIENT, async || ahead(&clock) > HOUR - NEAR)
+    within(PATIENT, async || ahead(&clock) > HOUR - NEAR)
         .await
         .unwrap();
     assert!(ahead(&clock) < HOUR + NEAR);
@@ -63,14 +63,14 @@ async fn the_time_goes_on_when_another_server_takes_over() {
         .await;
     let clock = Clock::system();
     let (store, _running) = run(&config(&server.url(), PATIENT), clock.clone());
-    eventually(PATIENT, async || ahead(&clock) > HOUR - NEAR)
+    within(PATIENT, async || ahead(&clock) > HOUR - NEAR)
         .await
         .unwrap();
     server.kill().await;
     server.start_again().await;
     let id = run_id(&server).await;
     let mut stored = String::new();
-    let noted = eventually(PATIENT, async || {
+    let noted = within(PATIENT, async || {
         stored = server.cli(&["HGET", "curfew:clock", &id]).await;
         !stored.is_empty()
     });

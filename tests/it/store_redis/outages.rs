@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use super::{
     BACK_WITHIN, DEADLINE, PATIENT, START, at, config, logout, new, open, run, run_on, serves, sid,
 };
-use crate::harness::eventually;
+use crate::harness::within;
 use crate::harness::redis::RedisServer;
 
 /// What a request may wait for a store that does not answer.
@@ -31,22 +31,22 @@ async fn suffer(
     let mut server = RedisServer::start().await;
     let (store, _running) = run_on(&server, DEADLINE);
     store.create(sid(1), new(1)).await.unwrap();
-    eventually(PATIENT, async || store.health().is_up())
+    within(PATIENT, async || store.health().is_up())
         .await
         .unwrap();
     for round in 0..2 {
         breaks(&mut server).await;
-        eventually(NOTICED_WITHIN, async || !serves(&store).await)
+        within(NOTICED_WITHIN, async || !serves(&store).await)
             .await
             .unwrap();
         for error in fail_in_time(&store).await {
             assert_eq!(error.kind(), kind, "{round}: {error}");
         }
-        let noticed = eventually(NOTICED_WITHIN, async || !store.health().is_up());
+        let noticed = within(NOTICED_WITHIN, async || !store.health().is_up());
         noticed.await.unwrap();
         assert_eq!(store.health(), Health::Down { since: START });
         mends(&mut server).await;
-        let back = eventually(BACK_WITHIN, async || serves(&store).await);
+        let back = within(BACK_WITHIN, async || serves(&store).await);
         assert!(back.await.is_some(), "{round}: it stays down");
         store.touch(sid(1), at(10_000)).await.unwrap();
         assert!(store.health().is_up());
@@ -148,7 +148,7 @@ async fn it_is_away_when_the_gateway_starts() {
         assert_eq!(error.kind(), "unreachable", "{error}");
     }
     server.start_again().await;
-    let back = eventually(BACK_WITHIN, async || serves(&store).await);
+    let back = within(BACK_WITHIN, async || serves(&store).await);
     assert!(back.await.is_some());
 }
 
@@ -201,7 +201,7 @@ async fn a_crowd_meets_a_frozen_server() {
         assert!(took < 2 * ANSWERED_WITHIN, "{took:?}");
     }
     server.thaw().await;
-    let back = eventually(BACK_WITHIN, async || serves(&store).await);
+    let back = within(BACK_WITHIN, async || serves(&store).await);
     assert!(back.await.is_some());
 }
 

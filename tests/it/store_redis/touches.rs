@@ -8,7 +8,7 @@ use curfew::store::Store;
 use curfew::store::op::{Claim, Claimed, ClaimedBy, End, Ended, Touched};
 
 use super::{PATIENT, START, at, config, last_active, logout, new, open, run_on, sid};
-use crate::harness::eventually;
+use crate::harness::within;
 use crate::harness::redis::RedisServer;
 
 /// How soon a deferred touch is written, with time for a busy machine.
@@ -58,7 +58,7 @@ async fn a_deferred_touch_is_written_when_its_second_is_over() {
     store.create(sid(1), new(1)).await.unwrap();
     store.touch(sid(1), at(10)).await.unwrap();
     store.touch(sid(1), at(700)).await.unwrap();
-    let flushed = eventually(FLUSHED_WITHIN, async || stored(&server).await == 700);
+    let flushed = within(FLUSHED_WITHIN, async || stored(&server).await == 700);
     flushed.await.unwrap();
 }
 
@@ -70,7 +70,7 @@ async fn a_gateway_that_stops_leaves_no_touch_behind() {
     store.touch(sid(1), at(10)).await.unwrap();
     store.touch(sid(1), at(700)).await.unwrap();
     drop(running);
-    eventually(FLUSHED_WITHIN, async || stored(&server).await == 700)
+    within(FLUSHED_WITHIN, async || stored(&server).await == 700)
         .await
         .unwrap();
 }
@@ -83,11 +83,11 @@ async fn a_deferred_touch_survives_an_outage() {
     store.touch(sid(1), at(10)).await.unwrap();
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
     store.touch(sid(1), at(700)).await.unwrap();
-    let down = eventually(FLUSHED_WITHIN, async || !store.health().is_up());
+    let down = within(FLUSHED_WITHIN, async || !store.health().is_up());
     down.await.unwrap();
     assert_eq!(stored(&server).await, 10);
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    let flushed = eventually(FLUSHED_WITHIN, async || stored(&server).await == 700);
+    let flushed = within(FLUSHED_WITHIN, async || stored(&server).await == 700);
     flushed.await.unwrap();
     server.kill().await;
 }

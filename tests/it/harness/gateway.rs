@@ -1,0 +1,179 @@
+//! A gateway in this process, with the memory store, a clock moved by hand and repeatable
+//! randomness, configured by TOML as an administrator would write it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use curfew::clock::Clock;
+use curfew::config::Config;
+use curfew::config::load;
+use curfew::config::surroundings::Surroundings;
+use curfew::domain::time::Timestamp;
+use curfew::entropy::Entropy;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::app::LegacyApp;
+use super::browser::{Browser, Page};
+use super::eventually;
+
+/// When every test begins: 2026-01-01T08:00:00Z.
+const START: Timestamp = Timestamp::from_millis(1_767_254_400_000);
+
+/// The token of the admin listener.
+pub(crate) const ADMIN_TOKEN: &str = "an-admin-token-of-these-tests";
+
+/// The roles of the tests that write none.
+pub(crate) const ROLES: &str = r#"
+[roles.buyer]
+idle = "15m"
+absolute = "8h"
+users = ["buyer"]
+
+[roles.approver]
+idle = "5m"
+absolute = "4h"
+users = ["approver"]
+"#;
+
+/// A gateway that runs until its test is over.
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    clock: Clock,
+    gateway: curfew::gateway::Gateway,
+    upstream: SocketAddr,
+    records: TempDir,
+}
+
+impl Gateway {
+    /// A gateway in front of an app. The policy is written as a file would hold it; what it leaves
+    /// out and every file needs (listeners, admin, records, roles, upstreams) is filled in.
+    pub(crate) async fn with(app: &LegacyApp, policy: &str) -> Self {
+        let records = tempfile::tempdir().expect("a test may write files");
+        let config = config(policy, app.address, records.path());
+        let clock = Clock::manual(START);
+        let gateway = curfew::gateway::Gateway::start(config, clock.clone(), Entropy::seeded(1));
+        let gateway = gateway.await.expect("the gateway starts");
+        Self {
+            address: gateway.addresses()[0],
+            admin: gateway.admin_address().expect("it was configured"),
+            clock,
+            gateway,
+            upstream: app.address,
+            records,
+        }
+    }
+
+    /// A browser that has never been here.
+    pub(crate) fn browser(&self) -> Browser {
+        Browser::at(self.address, self.clock.clone())
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Puts another policy in force.
+    pub(crate) fn reload(&self, policy: &str) {
+        let config = config(policy, self.upstream, self.records.path());
+        self.gateway.reload(config);
+    }
+
+    /// Makes the sweeper look now.
+    pub(crate) fn sweep(&self) {
+        self.gateway.sweep_now();
+    }
+
+    /// Every line of the audit so far.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.records.path().join("audit.log"));
+        let text = text.expect("the audit was opened at the start");
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("the audit holds JSON lines"))
+            .collect()
+    }
+
+    /// The events of a kind, once there are so many: the audit is written in the background.
+    pub(crate) async fn events(&self, kind: &str, count: usize) -> Vec<Value> {
+        eventually(&format!("{count} events: {kind}"), async || {
+            let audit = self.audit().into_iter();
+            let events: Vec<Value> = audit.filter(|line| line["event"] == kind).collect();
+            (events.len() >= count).then_some(events)
+        })
+        .await
+    }
+
+    /// The exposition of metrics.
+    pub(crate) async fn metrics(&self) -> String {
+        let page = self.operator().get("/metrics").await;
+        assert_eq!(page.status, 200);
+        page.text()
+    }
+
+    /// The sum over the series of a metric whose labels hold all of these, such as `role="buyer"`.
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = self.metrics().await;
+        let series = text.lines().filter(|line| {
+            let series = line.split(' ').next().unwrap_or_default();
+            series.split('{').next() == Some(name)
+                && labels.iter().all(|label| series.contains(label))
+        });
+        let values = series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum()
+    }
+
+    /// Calls the admin API's revocation.
+    pub(crate) async fn revoke(&self, whom: Value) -> Page {
+        let request = self
+            .operator()
+            .request("POST", "/v1/revocations")
+            .header("authorization", format!("Bearer {ADMIN_TOKEN}"))
+            .header("content-type", "application/json");
+        let page = self.operator().send(request, whom.to_string()).await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        page
+    }
+
+    /// Somebody at the admin listener.
+    fn operator(&self) -> Browser {
+        Browser::at(self.admin, self.clock.clone())
+    }
+}
+
+fn config(policy: &str, upstream: SocketAddr, records: &Path) -> Config {
+    let text = filled_in(policy, upstream, records);
+    let surroundings = Surroundings {
+        base_dir: records,
+        environment: &|name| (name == "ADMIN_TOKEN").then(|| ADMIN_TOKEN.to_owned()),
+        read_file: &|path| std::fs::read_to_string(path),
+        process_key: &[7; 32],
+    };
+    match load::parse(&text, "curfew.toml", &surroundings) {
+        Ok(loaded) => loaded.config,
+        Err(faults) => panic!("{faults}\n{text}"),
+    }
+}
+
+/// A whole file from what a test says of it.
+pub(super) fn filled_in(policy: &str, upstream: SocketAddr, records: &Path) -> String {
+    let audit = records.join("audit.log");
+    let given = |table: &str| policy.contains(table);
+    let mut text = String::new();
+    if !given("[[listeners]]") {
+        text.push_str("[[listeners]]\naddress = \"127.0.0.1:0\"\n");
+    }
+    if !given("[roles.") {
+        text.push_str(ROLES);
+    }
+    text.push_str("[admin]\naddress = \"127.0.0.1:0\"\ntoken = \"env:ADMIN_TOKEN\"\n");
+    text.push_str(&format!(
+        "[records]\naudit = {:?}\n",
+        audit.display().to_string()
+    ));
+    let upstreams = format!("[[apps]]\nupstreams = [\"http://{upstream}\"]");
+    text.push_str(&policy.replace("[[apps]]", &upstreams));
+    text
+}
