@@ -7,6 +7,7 @@ mod carriers;
 mod cookies;
 mod error;
 mod exchange;
+mod form;
 mod handle;
 mod head;
 mod learn;

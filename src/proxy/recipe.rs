@@ -9,6 +9,7 @@ use crate::config::app::{Extractor, LoginRecipe, LogoutRecipe, Success};
 use crate::domain::session::UserName;
 
 use super::answer_cookies::AnswerCookies;
+use super::form::Fields;
 
 /// Bytes of a login's request that are held to be read.
 pub(crate) const LOGIN_BODY_MAX: usize = 64 * 1024;
@@ -30,7 +31,7 @@ pub(crate) enum Extracted {
     Absent,
     /// One text, or the texts of a list.
     Values(Vec<String>),
-    /// Twice, oversized, or not a text: whoever wrote it is not believed.
+    /// Twice, oversized, not a text, or read in different ways: whoever wrote it is not believed.
     Malformed,
 }
 
@@ -112,29 +113,13 @@ fn from_request(
     json: Option<&Value>,
 ) -> Extracted {
     match extractor {
-        Extractor::Form(name) => only(form_urlencoded::parse(body), name),
-        Extractor::Query(name) => {
-            let query = parts.uri.query().unwrap_or_default();
-            only(form_urlencoded::parse(query.as_bytes()), name)
-        }
+        Extractor::Form(name) => Fields::of(parts, body).in_form(name),
+        Extractor::Query(name) => Fields::of(parts, body).in_query(name),
         Extractor::Json(pointer) => from_json(json, pointer),
         Extractor::Header(name) => from_headers(&parts.headers, name),
         Extractor::AnswerHeader(_) | Extractor::AnswerJson(_) | Extractor::AnswerCookie { .. } => {
             Extracted::Absent
         }
-    }
-}
-
-/// The one field of that name. Twice is malformed: the app and the gateway might each believe
-/// another of them.
-fn only(fields: form_urlencoded::Parse<'_>, name: &str) -> Extracted {
-    let mut found = fields
-        .filter(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned());
-    match (found.next(), found.next()) {
-        (None, _) => Extracted::Absent,
-        (Some(value), None) => Extracted::Values(vec![value]),
-        (Some(_), Some(_)) => Extracted::Malformed,
     }
 }
 
