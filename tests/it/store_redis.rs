@@ -27,8 +27,8 @@ use curfew::store::{Store, StoreError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::harness::within;
 use crate::harness::redis::RedisServer;
+use crate::harness::within;
 use crate::store_contract::keep_contract;
 
 /// The deadline of an operation where a test is about deadlines: the configuration's default.

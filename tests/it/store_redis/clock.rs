@@ -5,8 +5,8 @@ use std::time::Duration;
 use curfew::clock::{Clock, wall};
 
 use super::{PATIENT, config, run};
-use crate::harness::within;
 use crate::harness::redis::RedisServer;
+use crate::harness::within;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

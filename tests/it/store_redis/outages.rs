@@ -12,8 +12,8 @@ use tokio::io::AsyncWriteExt;
 use super::{
     BACK_WITHIN, DEADLINE, PATIENT, START, at, config, logout, new, open, run, run_on, serves, sid,
 };
-use crate::harness::within;
 use crate::harness::redis::RedisServer;
+use crate::harness::within;
 
 /// What a request may wait for a store that does not answer.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(250);

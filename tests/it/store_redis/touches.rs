@@ -8,8 +8,8 @@ use curfew::store::Store;
 use curfew::store::op::{Claim, Claimed, ClaimedBy, End, Ended, Touched};
 
 use super::{PATIENT, START, at, config, last_active, logout, new, open, run_on, sid};
-use crate::harness::within;
 use crate::harness::redis::RedisServer;
+use crate::harness::within;
 
 /// How soon a deferred touch is written, with time for a busy machine.
 const FLUSHED_WITHIN: Duration = Duration::from_secs(3);
