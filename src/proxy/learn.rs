@@ -53,6 +53,8 @@ pub(crate) struct AnswerHead {
     pub(crate) parts: response::Parts,
     pub(crate) cookies: AnswerCookies,
     pub(crate) json: Option<Value>,
+    /// The path that was asked for.
+    pub(crate) asked_path: String,
 }
 
 impl Asked {
@@ -92,6 +94,7 @@ pub(crate) async fn learn(
         parts,
         cookies,
         json,
+        asked_path,
     } = head;
     asked
         .app
@@ -99,6 +102,7 @@ pub(crate) async fn learn(
     let view = AnswerView {
         parts,
         cookies,
+        asked_path,
         json: json.as_ref(),
     };
     let issued = issued(asked, &view);

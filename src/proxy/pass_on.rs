@@ -125,6 +125,7 @@ pub(crate) async fn pass_on(
             parts,
             cookies,
             json,
+            asked_path,
         },
     )
     .await?;
