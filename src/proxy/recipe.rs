@@ -239,7 +239,7 @@ fn location_target(headers: &HeaderMap, from: &str) -> Option<String> {
     let location = location.split('#').next().unwrap_or(location);
     let target = match location.split_once("//") {
         // With an authority: `https://host/path`, or `//host/path`.
-        Some((scheme, rest)) if scheme.is_empty() || scheme.ends_with(':') => {
+        Some((scheme, rest)) if scheme.is_empty() || is_scheme(scheme) => {
             rest.find('/').map_or("/", |path| &rest[path..]).to_owned()
         }
         _ if location.starts_with('/') => location.to_owned(),
@@ -258,6 +258,12 @@ fn location_target(headers: &HeaderMap, from: &str) -> Option<String> {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     })
+}
+
+/// Whether this is a URI's scheme with its colon.
+fn is_scheme(text: &str) -> bool {
+    text.strip_suffix(':')
+        .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 impl Attempt {
