@@ -6,8 +6,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{
-    Just, Strategy, any, prop_assert, prop_assert_eq, prop_assert_ne, prop_assume, prop_oneof,
-    proptest,
+    Just, Strategy, any, prop_assert, prop_assert_eq, prop_assert_ne, prop_oneof, proptest,
 };
 use proptest::sample::{select, subsequence};
 
