@@ -244,3 +244,6 @@ fn both(one: Result<Live, Stale>, other: Result<Live, Stale>) -> Result<Live, St
 fn lineage(live: &Live) -> Lineage {
     live.session.lineage
 }
+
+#[cfg(test)]
+mod tests;
