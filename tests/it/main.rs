@@ -3,5 +3,8 @@
 mod apps;
 mod carriers;
 mod harness;
+mod refusals;
+mod revocation;
 mod store_contract;
+mod streams;
 mod timeouts;
