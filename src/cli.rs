@@ -15,7 +15,7 @@ use clap_complete::Shell;
 use crate::telemetry::build_info::BuildInfo;
 
 /// A configuration that cannot be used (`EX_CONFIG` of sysexits.h).
-pub const EXIT_CONFIG: u8 = 78;
+const EXIT_CONFIG: u8 = 78;
 
 /// Session timeouts for web applications that lack them.
 #[derive(Debug, Parser)]

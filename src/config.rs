@@ -11,8 +11,10 @@ pub mod lines;
 pub mod load;
 mod raw;
 mod reader;
+pub mod schema;
 mod suggest;
 pub mod surroundings;
+pub mod table;
 mod value;
 
 use std::net::SocketAddr;

@@ -87,6 +87,7 @@ impl Gateway {
             events,
         });
         metrics.policy_loaded(clock.now());
+        count_panics(&metrics);
 
         let store = Arc::new(open_store(&config.store, &clock)?);
         let reopen = Arc::new(Notify::new());
@@ -255,6 +256,17 @@ impl Gateway {
         }
         self.telemetry.access.flush().await;
     }
+}
+
+/// Counts panics besides telling them: each ends one connection or one worker, and none of them
+/// is expected.
+fn count_panics(metrics: &Arc<Metrics>) {
+    let told = std::panic::take_hook();
+    let metrics = Arc::clone(metrics);
+    std::panic::set_hook(Box::new(move |panic| {
+        metrics.panicked();
+        told(panic);
+    }));
 }
 
 fn open_store(config: &StoreConfig, clock: &Clock) -> Result<Store, OpenError> {

@@ -7,6 +7,7 @@ mod carriers;
 mod cookies;
 mod error;
 mod exchange;
+mod form;
 mod handle;
 mod head;
 mod learn;
@@ -41,8 +42,9 @@ use crate::config::Config;
 use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
 use crate::entropy::Entropy;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::StoreOp;
 
 use exchange::{Peer, REQUEST_ID};
 use quota::AnonymousQuota;
@@ -106,6 +108,15 @@ impl Proxy {
             HeaderValue::from_str(&format!("{number:016x}"))
                 .unwrap_or(HeaderValue::from_static("-"))
         })
+    }
+
+    /// A call of the store, whose time is taken.
+    async fn timed<T>(
+        &self,
+        op: StoreOp,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.telemetry.metrics.store_call(op, call).await
     }
 
     /// A session ended, and it was this gateway that wrote it: counts it and cuts its streams.

@@ -21,6 +21,7 @@ use crate::store::event::build::{EventFacts, end_event};
 use crate::store::op::{End, Ended};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::StoreOp;
 
 /// How often it looks. An end nobody comes back for is noticed within 5 s.
 const EVERY: Duration = Duration::from_secs(1);
@@ -67,8 +68,15 @@ impl Sweeper {
     pub async fn sweep(&self) -> Result<(), StoreError> {
         loop {
             let now = self.clock.now();
-            let due = self.store.claim_due(now, LEASE, BATCH_MAX).await?;
-            let found = self.store.look_up(&due).await?;
+            let due = self
+                .timed(
+                    StoreOp::ClaimDue,
+                    self.store.claim_due(now, LEASE, BATCH_MAX),
+                )
+                .await?;
+            let found = self
+                .timed(StoreOp::LookUp, self.store.look_up(&due))
+                .await?;
             for (sid, record) in due.iter().zip(&found.records) {
                 if let Some(record) = record {
                     self.look_at(*sid, record, &found.cuts, now).await?;
@@ -80,6 +88,14 @@ impl Sweeper {
         }
     }
 
+    async fn timed<T>(
+        &self,
+        op: StoreOp,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.telemetry.metrics.store_call(op, call).await
+    }
+
     async fn look_at(
         &self,
         sid: Sid,
@@ -89,7 +105,10 @@ impl Sweeper {
     ) -> Result<(), StoreError> {
         let config = Arc::clone(&self.config.borrow());
         match record.phase(&config.policy, bounds(&config, record), cuts, now) {
-            Phase::Live { left, .. } => self.store.rearm(sid, now.plus(left)).await,
+            Phase::Live { left, .. } => {
+                self.timed(StoreOp::Rearm, self.store.rearm(sid, now.plus(left)))
+                    .await
+            }
             Phase::Due(reason) => self.end(&config, sid, record, reason, now).await,
             Phase::Ended(_) | Phase::Superseded(_) | Phase::Pending => Ok(()),
         }
@@ -120,7 +139,7 @@ impl Sweeper {
             event: Some(Box::new(end_event(facts, reason))),
             forget_at: now.plus(config.retention(true)),
         };
-        if self.store.end(sid, end).await? == Ended::Now
+        if self.timed(StoreOp::End, self.store.end(sid, end)).await? == Ended::Now
             && let Some(app) = config.app(&session.app)
         {
             self.telemetry

@@ -1,5 +1,16 @@
-//! `curfew schema`.
+//! `curfew schema`: the JSON Schema of the configuration.
+
+use std::io::Write;
 use std::process::ExitCode;
+
+use crate::config::schema::schema;
+
+use super::failed;
+
+/// Prints the schema, as it is committed in `config/curfew.schema.json`.
 pub(super) fn print() -> ExitCode {
-    ExitCode::SUCCESS
+    match writeln!(anstream::stdout(), "{:#}", schema()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
 }

@@ -103,6 +103,18 @@ impl PathPattern {
     pub fn matches(&self, path: &str) -> bool {
         self.matcher.is_match(path)
     }
+
+    /// Whether the target of a `Location` matches: its path, and its query where the pattern has
+    /// one. A login that fails with `/login?error` still leads to `/login`.
+    pub fn matches_target(&self, path_and_query: &str) -> bool {
+        let path = path_and_query.split('?').next().unwrap_or_default();
+        let compared = if self.text.contains('?') {
+            path_and_query
+        } else {
+            path
+        };
+        self.matcher.is_match(compared)
+    }
 }
 
 /// Which requests are meant. All that is said must hold.
@@ -116,6 +128,20 @@ pub struct RequestPattern {
     pub query: Vec<(String, Option<String>)>,
     /// Headers: a name, and its value (compared ignoring ASCII case) where only one is meant.
     pub headers: Vec<(HeaderName, Option<String>)>,
+}
+
+impl RequestPattern {
+    /// The path and the query in one text; a login without a name is called by it.
+    pub fn path_and_query(&self) -> String {
+        let mut text = self.path.text.clone();
+        for (index, (name, value)) in self.query.iter().enumerate() {
+            text.push(if index == 0 { '?' } else { '&' });
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value.as_deref().unwrap_or("*"));
+        }
+        text
+    }
 }
 
 /// What a route asks for.
@@ -186,11 +212,11 @@ impl Page {
 /// How a login's success is told by the answer. All that is said must hold.
 #[derive(Debug, Clone)]
 pub struct Success {
-    /// The status is one of these.
+    /// The status is one of these; never empty.
     pub status: Vec<StatusCode>,
-    /// The path of `Location` matches.
+    /// The target of `Location` matches.
     pub location: Option<PathPattern>,
-    /// The path of `Location` does not match.
+    /// The target of `Location` does not match.
     pub location_not: Option<PathPattern>,
     /// A new id is issued.
     pub new_session: bool,

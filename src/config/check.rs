@@ -27,6 +27,9 @@ use super::surroundings::Surroundings;
 
 pub(super) use secrets::version_of;
 
+/// Bytes of a name at most: it is repeated in every record and every series of a metric.
+const NAME_BYTES_MAX: usize = 64;
+
 /// What every part of the check may look at.
 pub(super) struct Checker<'a> {
     pub(super) findings: &'a Findings,
@@ -73,6 +76,19 @@ impl Checker<'_> {
             .push(Fault::error(code, place, message).help(help));
     }
 
+    /// A name that labels metrics and hashes ids: short, and without what a log line could break on.
+    fn label(&self, told: &At<String>) -> Option<Arc<str>> {
+        let allowed = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        let text = told.value.as_str();
+        if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(allowed) {
+            return Some(text.into());
+        }
+        let message = format!("{text:?} is no name");
+        let help = format!("write up to {NAME_BYTES_MAX} letters, digits and any of - _ .");
+        self.error(Code::Range, &told.place, message, &help);
+        None
+    }
+
     fn line(&self, place: &Place) -> usize {
         line_of(self.text, place.span.start)
     }
@@ -101,4 +117,10 @@ impl Checker<'_> {
 /// The values of a list, or none.
 fn items<T>(list: Option<&At<Vec<At<T>>>>) -> &[At<T>] {
     list.map_or(&[], |list| list.value.as_slice())
+}
+
+/// What `check` makes of each value, where none has a fault; all are looked at.
+fn every<T, U>(list: &[T], check: impl Fn(&T) -> Option<U>) -> Option<Vec<U>> {
+    let checked: Vec<Option<U>> = list.iter().map(check).collect();
+    checked.into_iter().collect()
 }

@@ -1,6 +1,7 @@
 //! What holds where the file says nothing, each with its reason. The JSON Schema shows these
 //! values to editors, and tests hold `config/curfew.toml` and `docs/configuration.md` against them.
 
+use std::ops::Range;
 use std::time::Duration;
 
 /// Only the machine itself reaches it, and 9900 is not taken by Prometheus' own components.
@@ -54,6 +55,9 @@ pub const HOST_HEADER: &str = "pass";
 
 /// Forms are sent by POST.
 pub const LOGIN_METHODS: &[&str] = &["POST"];
+
+/// An answer that tells of an error is no successful login.
+pub const LOGIN_STATUSES: Range<u16> = 200..400;
 
 /// What a refusal says where the administrator gave a body and no status.
 pub const REFUSAL_STATUS: u16 = 401;

@@ -136,6 +136,7 @@ pub(crate) struct At<T> {
 pub struct Fault {
     code: Code,
     severity: Severity,
+    key: String,
     title: String,
     span: Range<usize>,
     label: Option<String>,
@@ -153,6 +154,7 @@ impl Fault {
         Self {
             code,
             severity: Severity::Error,
+            key: place.key.clone(),
             title,
             span: place.span.clone(),
             label: None,
@@ -202,6 +204,11 @@ impl Fault {
         &self.title
     }
 
+    /// What to write instead.
+    pub fn remedy(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     fn group<'a>(&'a self, file: &'a str, text: &'a str) -> Group<'a> {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -239,9 +246,16 @@ impl Findings {
         self.0.borrow_mut().push(fault);
     }
 
-    /// Forgets the faults of one kind.
-    pub(crate) fn forget(&self, code: Code) {
-        self.0.borrow_mut().retain(|fault| fault.code != code);
+    /// Keeps the faults that `wanted` finds worth showing.
+    pub(crate) fn retain(&self, wanted: impl Fn(Code, &Range<usize>) -> bool) {
+        let mut list = self.0.borrow_mut();
+        list.retain(|fault| wanted(fault.code, &fault.span));
+    }
+
+    /// Whether a fault was found in a table or below it.
+    pub(crate) fn touch(&self, table: &Place) -> bool {
+        let within = |fault: &Fault| fault.key.starts_with(&table.key);
+        self.0.borrow().iter().any(within)
     }
 
     /// The faults of the file `file` with this text, in the order of their places.
@@ -348,4 +362,77 @@ impl std::error::Error for Faults {}
 pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     let before = &text.as_bytes()[..offset.min(text.len())];
     1 + before.iter().filter(|byte| **byte == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, Fault, Faults, Findings, Look, Place};
+
+    const TEXT: &str = "a = 1\n[b]\nidle = \"15\"\n";
+
+    fn at(key: &str, what: &str) -> Place {
+        let start = TEXT.find(what).unwrap();
+        let span = start..start + what.len();
+        let key = key.to_owned();
+        Place { key, span }
+    }
+
+    fn faults(list: impl IntoIterator<Item = Fault>) -> Faults {
+        let findings = Findings::default();
+        list.into_iter().for_each(|fault| findings.push(fault));
+        findings.into_faults("curfew.toml", TEXT)
+    }
+
+    #[test]
+    fn a_fault_is_shown_as_rustc_would() {
+        let fault = Fault::error(Code::Duration, &at("b.idle", "\"15\""), "no unit")
+            .label("this is a text")
+            .other(&at("b", "[b]"), "in this table")
+            .help("write \"15m\"");
+        let shown = "\
+error[C007]: b.idle: no unit
+ --> curfew.toml:3:8
+  |
+2 | [b]
+  | --- in this table
+3 | idle = \"15\"
+  |        ^^^^ this is a text
+  |
+  = help: write \"15m\"
+
+curfew.toml: 1 problem
+";
+        assert_eq!(faults([fault]).render(Look::Plain), shown);
+    }
+
+    #[test]
+    fn faults_stand_in_the_order_of_the_file_and_are_counted() {
+        let faults = faults([
+            Fault::error(Code::Syntax, &at("b.idle", "idle"), "second"),
+            Fault::warning(Code::Range, &at("a", "a"), "first"),
+            Fault::error(Code::Syntax, &at("b", "[b]"), "between"),
+        ]);
+        let titles: Vec<&str> = faults.iter().map(Fault::title).collect();
+        assert_eq!(titles, ["a: first", "b: between", "b.idle: second"]);
+        let lines: Vec<usize> = faults.iter().map(|fault| faults.line(fault)).collect();
+        assert_eq!(lines, [1, 2, 3]);
+        assert_eq!(faults.summary(), "curfew.toml: 2 problems, 1 warning");
+    }
+
+    #[test]
+    fn only_a_terminal_gets_escape_codes() {
+        let fault = Fault::error(Code::Syntax, &at("a\u{1b}[2J", "a"), "wrong\u{7}");
+        let faults = faults([fault]);
+        assert!(faults.render(Look::Colour).contains("\u{1b}[1m"));
+        let plain = faults.render(Look::Plain);
+        let safe = |c: char| c == '\n' || !c.is_control();
+        assert!(plain.chars().all(safe), "{plain:?}");
+    }
+
+    #[test]
+    fn codes_are_numbered_in_their_order() {
+        for (index, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code.to_string(), format!("C{:03}", index + 1));
+        }
+    }
 }

@@ -69,9 +69,16 @@ pub fn parse(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Result<
     let findings = Findings::default();
     let (root, errors) = DeTable::parse_recoverable(text);
     let raw = TableReader::read_root(&root, &findings);
+    if let Some(first) = errors
+        .iter()
+        .filter_map(|error| error.span())
+        .map(|span| span.start)
+        .min()
+    {
+        // What stands behind may have been taken for something else, and what misses be there.
+        findings.retain(|code, span| code != Code::MissingKey && span.end <= first);
+    }
     if !errors.is_empty() {
-        // What misses may stand where the text could not be understood.
-        findings.forget(Code::MissingKey);
         errors.iter().for_each(|error| findings.push(syntax(error)));
         return Err(findings.into_faults(name, text));
     }

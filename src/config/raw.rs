@@ -20,6 +20,7 @@ use app::RawApp;
 #[schemars(deny_unknown_fields, title = "curfew.toml")]
 pub(crate) struct RawConfig {
     /// Where clients connect. At least one.
+    #[schemars(length(min = 1))]
     pub(crate) listeners: Vec<At<RawListener>>,
     /// The listener for operators: metrics, health, revocation. Without this table there is none.
     pub(crate) admin: Option<At<RawAdmin>>,
@@ -38,6 +39,7 @@ pub(crate) struct RawConfig {
     /// How long the gateway waits, and for what.
     pub(crate) waits: Option<At<RawWaits>>,
     /// The applications behind the gateway. At least one.
+    #[schemars(length(min = 1))]
     pub(crate) apps: Vec<At<RawApp>>,
 }
 

@@ -27,6 +27,7 @@ pub(super) struct TableReader<'a> {
     /// How its header is written, without brackets.
     header: String,
     asked: Vec<&'static str>,
+    missing: Vec<(&'static str, Fault)>,
     findings: &'a Findings,
 }
 
@@ -55,6 +56,7 @@ impl<'a> TableReader<'a> {
             place: place.clone(),
             header,
             asked: Vec::new(),
+            missing: Vec::new(),
             findings,
         };
         let value = T::from_table(&mut reader);
@@ -63,7 +65,7 @@ impl<'a> TableReader<'a> {
     }
 
     /// A fault where a key is not there, or holds nothing; `example` is what could be written.
-    pub(super) fn needs(&self, key: &str, example: &str) {
+    pub(super) fn needs(&mut self, key: &'static str, example: &str) {
         let (place, message) = match self.table.get(key) {
             None => (self.place.clone(), format!("`{key}` is missing")),
             Some(value) if is_empty(value.get_ref()) => (
@@ -73,7 +75,8 @@ impl<'a> TableReader<'a> {
             Some(_) => return,
         };
         let fault = Fault::error(Code::MissingKey, &place, message);
-        self.findings.push(fault.help(format!("write {example}")));
+        self.missing
+            .push((key, fault.help(format!("write {example}"))));
     }
 
     /// The value of a key, where it is there and of the right kind.
@@ -233,25 +236,30 @@ impl<'a> TableReader<'a> {
             .push(fault.label(format!("this is {found}")).help(help));
     }
 
-    /// A fault for every key that nobody asked for.
-    fn finish(self) {
+    /// A fault for every key that nobody asked for, and for every one that is missing, unless it is
+    /// there under a mistyped name.
+    fn finish(mut self) {
         for (key, value) in in_file_order(self.table) {
             let typed = key.get_ref().as_ref();
             if self.asked.contains(&typed) {
                 continue;
             }
-            let place = self.place_of(typed, key.span());
-            let known = self.asked.iter().copied();
-            let help = match nearest(typed, known.clone()) {
+            let near = nearest(typed, self.asked.iter().copied());
+            let help = match near {
                 Some(near) => format!("write `{near}`"),
-                None => format!("known here: {}", known.collect::<Vec<_>>().join(", ")),
+                None => format!("known here: {}", self.asked.join(", ")),
             };
-            let fault = Fault::error(Code::UnknownKey, &place, "unknown key");
+            self.missing.retain(|(key, _)| near != Some(*key));
+            let place = self.place_of(typed, key.span());
             let label = match value.get_ref() {
                 DeValue::Table(_) => "nothing reads this table",
                 _ => "nothing reads this key",
             };
+            let fault = Fault::error(Code::UnknownKey, &place, "unknown key");
             self.findings.push(fault.label(label).help(help));
+        }
+        for (_, fault) in self.missing {
+            self.findings.push(fault);
         }
     }
 

@@ -6,11 +6,11 @@ pub(crate) fn nearest<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     // A third of the letters may be wrong; more, and any short word would be near any other.
-    let tolerated = (typed.chars().count() / 3).max(1);
+    let tolerated = |word: &str| (typed.len().max(word.len()) / 3).max(1);
     known
         .into_iter()
         .map(|word| (distance(typed, word), word))
-        .filter(|(distance, _)| *distance <= tolerated)
+        .filter(|(distance, word)| *distance <= tolerated(word))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
 }
@@ -59,6 +59,7 @@ mod tests {
     fn only_a_near_word_is_suggested() {
         let known = ["idle", "absolute", "users", "groups"];
         assert_eq!(nearest("user", known), Some("users"));
+        assert_eq!(nearest("apsolut", known), Some("absolute"));
         assert_eq!(nearest("absolut_timeout", known), None);
         assert_eq!(nearest("xyz", known), None);
     }

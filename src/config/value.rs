@@ -83,48 +83,53 @@ impl FromValue for DurationText {
     const EXAMPLE: &'static str = "a text with a unit, like \"15m\" or \"15s\"";
 
     fn from_value(value: &DeValue<'_>) -> Result<Self, Unfit> {
-        let unfit = |code, message: String, help: String| Unfit::Meaning {
-            code,
-            message,
-            help,
-        };
         if let Some(number) = value.as_integer() {
-            let message = format!("{number} has no unit");
-            let help = format!("write \"{number}m\" or \"{number}s\"");
-            return Err(unfit(Code::Duration, message, help));
+            return Err(without_unit(&number.to_string(), number));
         }
         let text = value.as_str().ok_or(Unfit::Type)?.trim();
-        let quoted = format!("{text:?}");
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            let message = format!("{quoted} has no unit");
-            let help = format!("write \"{text}m\" or \"{text}s\"");
-            return Err(unfit(Code::Duration, message, help));
+            return Err(without_unit(text, format!("{text:?}")));
         }
         if let Some(unit) = calendar_unit(text) {
-            let message = format!("`{unit}` is a unit without a fixed length");
-            let help = "write days, like \"30d\"; `m` is a minute".to_owned();
-            return Err(unfit(Code::Duration, message, help));
+            return Err(Unfit::Meaning {
+                code: Code::Duration,
+                message: format!("`{unit}` is a unit without a fixed length"),
+                help: "write days, like \"30d\"; `m` is a minute".to_owned(),
+            });
         }
-        let Ok(duration) = humantime::parse_duration(text) else {
-            let message = format!("{quoted} is no duration");
-            let help = "write numbers with units (ms, s, m, h, d, w), like \"1h 30m\"".to_owned();
-            return Err(unfit(Code::Duration, message, help));
-        };
-        if duration.as_millis() == 0 {
-            let message = format!("{quoted} is shorter than a millisecond");
-            let help = "write how long, like \"15m\"; nothing can be switched off by zero";
-            return Err(unfit(Code::DurationRange, message, help.to_owned()));
-        }
-        if duration > DURATION_MAX {
-            let message = format!("{quoted} is longer than a year");
-            return Err(unfit(
-                Code::DurationRange,
-                message,
-                "write at most \"366d\"".to_owned(),
-            ));
-        }
-        Ok(Self(duration))
+        let duration = humantime::parse_duration(text).map_err(|_| Unfit::Meaning {
+            code: Code::Duration,
+            message: format!("{text:?} is no duration"),
+            help: "write numbers with units (ms, s, m, h, d, w), like \"1h 30m\"".to_owned(),
+        })?;
+        within_range(text, duration).map(Self)
     }
+}
+
+fn without_unit(number: &str, told: impl std::fmt::Display) -> Unfit {
+    Unfit::Meaning {
+        code: Code::Duration,
+        message: format!("{told} has no unit"),
+        help: format!("write \"{number}m\" or \"{number}s\""),
+    }
+}
+
+fn within_range(text: &str, duration: Duration) -> Result<Duration, Unfit> {
+    let (message, help) = if duration.as_millis() == 0 {
+        (
+            "shorter than a millisecond",
+            "write how long, like \"15m\"; nothing can be switched off by zero",
+        )
+    } else if duration > DURATION_MAX {
+        ("longer than a year", "write at most \"366d\"")
+    } else {
+        return Ok(duration);
+    };
+    Err(Unfit::Meaning {
+        code: Code::DurationRange,
+        message: format!("{text:?} is {message}"),
+        help: help.to_owned(),
+    })
 }
 
 /// The month or year in a duration text: `humantime` takes `1M` for 30.44 days, and a reader may

@@ -98,3 +98,6 @@ impl Cuts {
         *latest = at.max(*latest);
     }
 }
+
+#[cfg(test)]
+mod tests;

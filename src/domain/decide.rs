@@ -247,7 +247,14 @@ fn judge_one(
 /// Two ids of one request. An end says most to the user, so it is what he is told.
 fn both(one: Result<Live, Stale>, other: Result<Live, Stale>) -> Result<Live, Stale> {
     match (one, other) {
-        (Ok(one), Ok(other)) if lineage(&one) == lineage(&other) => Ok(one),
+        // The one that says less of its user counts, whichever comes first.
+        (Ok(one), Ok(other)) if lineage(&one) == lineage(&other) => {
+            Ok(if other.session.is_authenticated() {
+                one
+            } else {
+                other
+            })
+        }
         (Ok(_), Ok(_)) => Err(Stale::Mixed),
         (Err(Stale::Ended(reason)), _) | (_, Err(Stale::Ended(reason))) => {
             Err(Stale::Ended(reason))
@@ -259,3 +266,6 @@ fn both(one: Result<Live, Stale>, other: Result<Live, Stale>) -> Result<Live, St
 fn lineage(live: &Live) -> Lineage {
     live.session.lineage
 }
+
+#[cfg(test)]
+mod tests;

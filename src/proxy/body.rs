@@ -1,20 +1,33 @@
 //! The bodies that pass through: streamed as they come, or held whole where one had to be read.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
+use crate::clock::monotonic;
+use crate::telemetry::Telemetry;
+use crate::telemetry::access_log::AccessEntry;
+
 use super::stream::body::CountedBody;
+use super::stream::progress::{Direction, Progress};
 
 /// What a body may fail with.
 pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A body, in either direction.
-pub(crate) enum Body {
+pub(crate) struct Body {
+    content: Content,
+    /// What is logged when it is over; none where nothing is.
+    tail: Option<Box<Tail>>,
+}
+
+enum Content {
     /// Passed on frame by frame.
     Passing(Box<CountedBody<Incoming>>),
     /// Held whole.
@@ -23,16 +36,60 @@ pub(crate) enum Body {
 
 impl Body {
     pub(crate) fn empty() -> Self {
-        Self::Whole(Full::default())
+        Self::from(Content::Whole(Full::default()))
     }
 
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self::Whole(Full::new(bytes.into()))
+        Self::from(Content::Whole(Full::new(bytes.into())))
+    }
+
+    pub(crate) fn passing(body: CountedBody<Incoming>) -> Self {
+        Self::from(Content::Passing(Box::new(body)))
     }
 
     /// Whether it certainly holds nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.is_end_stream()
+    }
+
+    /// The same body, whose exchange is logged when the body is over.
+    pub(crate) fn logged(self, mut tail: Tail) -> Self {
+        if let Content::Passing(body) = &self.content {
+            tail.progress = Some(body.progress().clone());
+        }
+        let tail = Some(Box::new(tail));
+        Self { tail, ..self }
+    }
+}
+
+impl From<Content> for Body {
+    fn from(content: Content) -> Self {
+        Self {
+            content,
+            tail: None,
+        }
+    }
+}
+
+/// The line of the access log that waits for the end of an answer's body: sent whole, broken off
+/// or never wanted, it is dropped exactly once.
+pub(crate) struct Tail {
+    pub(crate) entry: Option<AccessEntry>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// When the exchange began, on the monotonic clock.
+    pub(crate) began: Duration,
+    /// How far a body that is passed on got; `logged` fills it in.
+    pub(crate) progress: Option<Progress>,
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        if let Some(mut entry) = self.entry.take() {
+            let progress = self.progress.as_ref();
+            entry.complete = progress.is_none_or(|body| body.is_finished(Direction::ToClient));
+            entry.total = monotonic().saturating_sub(self.began);
+            self.telemetry.access.record(|| entry);
+        }
     }
 }
 
@@ -44,27 +101,33 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut *self {
-            Self::Passing(body) => Pin::new(body.as_mut())
+        let frame = match &mut self.content {
+            Content::Passing(body) => Pin::new(body.as_mut())
                 .poll_frame(cx)
                 .map_err(BodyError::from),
-            Self::Whole(body) => Pin::new(body)
+            Content::Whole(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map_err(|never| match never {}),
+        };
+        if let (Poll::Ready(Some(Ok(frame))), Some(tail)) = (&frame, &mut self.tail)
+            && let (Some(data), Some(entry)) = (frame.data_ref(), &mut tail.entry)
+        {
+            entry.bytes_out += data.len() as u64;
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Passing(body) => body.is_end_stream(),
-            Self::Whole(body) => body.is_end_stream(),
+        match &self.content {
+            Content::Passing(body) => body.is_end_stream(),
+            Content::Whole(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Passing(body) => body.size_hint(),
-            Self::Whole(body) => HttpBody::size_hint(body),
+        match &self.content {
+            Content::Passing(body) => body.size_hint(),
+            Content::Whole(body) => HttpBody::size_hint(body),
         }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum ProxyError {
     AnswerBroken,
     #[error("{0}")]
     Store(#[from] StoreError),
+    #[error("a login cannot be learned while the store does not answer")]
+    LoginWithoutStore,
     #[error("the store is full")]
     StoreFull,
     #[error("{0}")]
@@ -144,6 +146,11 @@ impl ProxyError {
                 "store_unavailable",
                 "Sessions cannot be checked right now. You are still signed in; try again shortly.",
             ),
+            Self::LoginWithoutStore => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_unavailable",
+                "Signing in is not possible right now; try again shortly.",
+            ),
             Self::StoreFull => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store_full",
@@ -185,7 +192,7 @@ impl ProxyError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Store(_) => Some(Duration::from_secs(2)),
+            Self::Store(_) | Self::LoginWithoutStore => Some(Duration::from_secs(2)),
             Self::StoreFull | Self::StreamsFull => Some(Duration::from_secs(30)),
             _ => None,
         }

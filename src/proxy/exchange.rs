@@ -20,7 +20,7 @@ use crate::telemetry::access_log::{AccessEntry, Happened};
 use crate::telemetry::metrics::VerdictLabel;
 
 use super::Proxy;
-use super::body::Body;
+use super::body::{Body, Tail};
 use super::error::ProxyError;
 use super::head::client::wants;
 use super::head::forwarded::{Origin, Scheme, forwarded};
@@ -168,6 +168,8 @@ impl Exchange {
         let role = session.map(|session| app.metrics.role_of(session));
         let (verdict, stale) = match decision.verdict {
             Verdict::Forward => (VerdictLabel::Forward, None),
+            // Nothing was needed, and nothing was there to be stripped.
+            Verdict::Strip(Stale::NoSession) => (VerdictLabel::Forward, None),
             Verdict::Strip(stale) => (VerdictLabel::Strip, Some(stale)),
             Verdict::Refuse(stale) => (VerdictLabel::Refuse, Some(stale)),
         };
@@ -313,19 +315,26 @@ impl Exchange {
         self.finish(proxy, answer)
     }
 
-    /// Ends the exchange: the head of its answer is ready.
+    /// Ends the exchange: the head of its answer is ready. Its line is logged with the last byte
+    /// of its body.
     pub(crate) fn finish(self, proxy: &Proxy, mut answer: Response<Body>) -> Response<Body> {
-        let total = monotonic().saturating_sub(self.began);
-        let own = total.saturating_sub(self.waited.unwrap_or_default());
+        let own = monotonic().saturating_sub(self.began);
+        let own = own.saturating_sub(self.waited.unwrap_or_default());
         proxy.telemetry.metrics.overhead(own);
         answer.headers_mut().insert(REQUEST_ID, self.request_id);
-        if let Some(mut entry) = self.entry {
-            entry.status = answer.status();
-            entry.total = total;
-            entry.own = own;
-            entry.upstream = self.waited;
-            proxy.telemetry.access.record(|| *entry);
-        }
-        answer
+        let Some(mut entry) = self.entry else {
+            return answer;
+        };
+        entry.status = answer.status();
+        entry.own = own;
+        entry.upstream = self.waited;
+        let telemetry = Arc::clone(&proxy.telemetry);
+        let tail = Tail {
+            entry: Some(*entry),
+            telemetry,
+            began: self.began,
+            progress: None,
+        };
+        answer.map(|body| body.logged(tail))
     }
 }

@@ -86,6 +86,9 @@ async fn judge(
         }
         Err(error) => return Err(error.into()),
     };
+    if !routed.logins.is_empty() && !proxy.store.health().is_up() {
+        return Err(ProxyError::LoginWithoutStore);
+    }
     exchange.decided(proxy, &app, &decision);
 
     if let Verdict::Refuse(stale) = decision.verdict {

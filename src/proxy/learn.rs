@@ -18,7 +18,7 @@ use crate::store::StoreError;
 use crate::store::event::SessionEvent;
 use crate::store::event::build::{self, EventFacts, end_event};
 use crate::store::op::{Bound, End, Ended, InPlaceLogin, Touched};
-use crate::telemetry::metrics::LoginOutcome;
+use crate::telemetry::metrics::{LoginOutcome, StoreOp};
 
 use super::Proxy;
 use super::answer_cookies::AnswerCookies;
@@ -53,6 +53,8 @@ pub(crate) struct AnswerHead {
     pub(crate) parts: response::Parts,
     pub(crate) cookies: AnswerCookies,
     pub(crate) json: Option<Value>,
+    /// The path that was asked for.
+    pub(crate) asked_path: String,
 }
 
 impl Asked {
@@ -92,6 +94,7 @@ pub(crate) async fn learn(
         parts,
         cookies,
         json,
+        asked_path,
     } = head;
     asked
         .app
@@ -99,6 +102,7 @@ pub(crate) async fn learn(
     let view = AnswerView {
         parts,
         cookies,
+        asked_path,
         json: json.as_ref(),
     };
     let issued = issued(asked, &view);
@@ -305,7 +309,7 @@ async fn log_in_anew(
         )
     });
     let new = successor(asked, sid, Arc::clone(&session), asked.now);
-    let outcome = succession::log_in(&proxy.store, old, new, event).await?;
+    let outcome = succession::log_in(proxy, old, new, event).await?;
     match outcome {
         Succession::Alive { reauthenticated } => {
             if let (true, Some(live)) = (reauthenticated, &asked.live) {
@@ -347,7 +351,10 @@ async fn log_in_place(
         session: Arc::clone(&session),
         login: Some(Box::new(login)),
     };
-    match proxy.store.bind(live.sid, bound).await? {
+    match proxy
+        .timed(StoreOp::Bind, proxy.store.bind(live.sid, bound))
+        .await?
+    {
         Touched::Alive => {
             if live.session.is_authenticated() {
                 proxy.ended(
@@ -376,7 +383,7 @@ async fn found(
     }
     let session = Arc::new(blank(proxy, asked, cookies));
     let new = successor(asked, sid, session, asked.now);
-    match succession::found(&proxy.store, new).await? {
+    match succession::found(proxy, new).await? {
         Succession::Alive { .. } => Ok(Lesson::Found),
         Succession::Taken => taken(proxy, asked, sid).await,
         Succession::Dropped => Ok(Lesson::Dropped),
@@ -390,7 +397,9 @@ async fn found(
 /// An app that announces an id which is known: alive, it may just say it again; dead, it stays
 /// dead whatever the app says.
 async fn taken(proxy: &Proxy, asked: &Asked, sid: Sid) -> Result<Lesson, ProxyError> {
-    let found = proxy.store.look_up(&[sid]).await?;
+    let found = proxy
+        .timed(StoreOp::LookUp, proxy.store.look_up(&[sid]))
+        .await?;
     let alive = |record: &Record| {
         record.state == State::Alive && *record.session.app == *asked.app.app.name
     };
@@ -419,7 +428,7 @@ async fn rotate(
     session.companions = bind::companions(asked, Some(&live.session), cookies);
     session.scopes = bind::scopes(asked, Some(&live.session), cookies);
     let new = successor(asked, sid, Arc::new(session), live.last_active);
-    match succession::rotate(&proxy.store, live.sid, new).await? {
+    match succession::rotate(proxy, live.sid, new).await? {
         Succession::Alive { .. } => {
             proxy.streams.rename(live.session.lineage, live.sid, sid);
             Ok(Lesson::Rotated)
@@ -451,7 +460,10 @@ async fn bind_companions(
         session: Arc::new(session),
         login: None,
     };
-    proxy.store.bind(live.sid, bound).await.map(drop)
+    proxy
+        .timed(StoreOp::Bind, proxy.store.bind(live.sid, bound))
+        .await
+        .map(drop)
 }
 
 /// `last_active` is the last activity that the new id will have at the least: the sweeper may
@@ -523,7 +535,7 @@ async fn end(
             event: event.clone(),
             forget_at,
         };
-        match proxy.store.end(sid, end).await? {
+        match proxy.timed(StoreOp::End, proxy.store.end(sid, end)).await? {
             Ended::Now => {
                 proxy.ended(&asked.app, &live.session, reason, asked.now);
                 return Ok(());

@@ -11,6 +11,7 @@ use crate::domain::session::{EndReason, Record};
 use crate::store::StoreError;
 use crate::store::event::build::{EventFacts, end_event};
 use crate::store::op::{End, Ended, Touched};
+use crate::telemetry::metrics::StoreOp;
 
 use super::Proxy;
 use super::bind;
@@ -77,7 +78,9 @@ impl Proxy {
         let sids: Vec<Sid> = ids
             .flat_map(|id| keys.sids(namespace, slot, id.as_bytes()))
             .collect();
-        let looked_up = self.store.look_up(&sids).await?;
+        let looked_up = self
+            .timed(StoreOp::LookUp, self.store.look_up(&sids))
+            .await?;
         // An id may have been recorded under any of the keys; each record counts once.
         let per_id = sids
             .chunks(keys.count())
@@ -113,14 +116,21 @@ impl Proxy {
     ) -> Result<Written, StoreError> {
         match &decision.write {
             Write::Nothing => Ok(Written::Decided(decision)),
-            Write::Touch(sid) => Ok(match self.store.touch(*sid, exchange.now).await? {
-                Touched::Alive => Written::Decided(decision),
-                Touched::Ended(reason) => {
-                    Written::Decided(decide_stale(facts, Stale::Ended(reason)))
-                }
-                Touched::Superseded(_) => Written::Decided(decide_stale(facts, Stale::Superseded)),
-                Touched::Unknown => Written::Decided(decide_stale(facts, Stale::Unknown)),
-            }),
+            Write::Touch(sid) => Ok(
+                match self
+                    .timed(StoreOp::Touch, self.store.touch(*sid, exchange.now))
+                    .await?
+                {
+                    Touched::Alive => Written::Decided(decision),
+                    Touched::Ended(reason) => {
+                        Written::Decided(decide_stale(facts, Stale::Ended(reason)))
+                    }
+                    Touched::Superseded(_) => {
+                        Written::Decided(decide_stale(facts, Stale::Superseded))
+                    }
+                    Touched::Unknown => Written::Decided(decide_stale(facts, Stale::Unknown)),
+                },
+            ),
             Write::End(due) => {
                 for (sid, reason) in due {
                     let record = found.iter().find(|found| found.sid == *sid);
@@ -163,7 +173,7 @@ impl Proxy {
             event: authenticated.then(|| Box::new(end_event(facts, reason))),
             forget_at: exchange.now.plus(config.retention(authenticated)),
         };
-        match self.store.end(sid, end).await? {
+        match self.timed(StoreOp::End, self.store.end(sid, end)).await? {
             Ended::Now => {
                 self.ended(app, session, reason, exchange.now);
                 Ok(true)

@@ -125,6 +125,7 @@ pub(crate) async fn pass_on(
             parts,
             cookies,
             json,
+            asked_path,
         },
     )
     .await?;
@@ -240,7 +241,7 @@ fn watched(
         }
         _ => CountedBody::new(body, direction, Progress::default()),
     };
-    Ok(Body::Passing(Box::new(counted)))
+    Ok(Body::passing(counted))
 }
 
 /// Writes the last of a request's head that is the gateway's own.

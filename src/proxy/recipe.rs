@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, StatusCode, Uri, header, response};
+use http::{HeaderMap, HeaderName, StatusCode, header, response};
 use serde_json::Value;
 
 use crate::config::app::{Extractor, LoginRecipe, LogoutRecipe, Success};
 use crate::domain::session::UserName;
 
 use super::answer_cookies::AnswerCookies;
+use super::form::Fields;
 
 /// Bytes of a login's request that are held to be read.
 pub(crate) const LOGIN_BODY_MAX: usize = 64 * 1024;
@@ -30,7 +31,7 @@ pub(crate) enum Extracted {
     Absent,
     /// One text, or the texts of a list.
     Values(Vec<String>),
-    /// Twice, oversized, or not a text: whoever wrote it is not believed.
+    /// Twice, oversized, not a text, or read in different ways: whoever wrote it is not believed.
     Malformed,
 }
 
@@ -112,29 +113,13 @@ fn from_request(
     json: Option<&Value>,
 ) -> Extracted {
     match extractor {
-        Extractor::Form(name) => only(form_urlencoded::parse(body), name),
-        Extractor::Query(name) => {
-            let query = parts.uri.query().unwrap_or_default();
-            only(form_urlencoded::parse(query.as_bytes()), name)
-        }
+        Extractor::Form(name) => Fields::of(parts, body).in_form(name),
+        Extractor::Query(name) => Fields::of(parts, body).in_query(name),
         Extractor::Json(pointer) => from_json(json, pointer),
         Extractor::Header(name) => from_headers(&parts.headers, name),
         Extractor::AnswerHeader(_) | Extractor::AnswerJson(_) | Extractor::AnswerCookie { .. } => {
             Extracted::Absent
         }
-    }
-}
-
-/// The one field of that name. Twice is malformed: the app and the gateway might each believe
-/// another of them.
-fn only(fields: form_urlencoded::Parse<'_>, name: &str) -> Extracted {
-    let mut found = fields
-        .filter(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned());
-    match (found.next(), found.next()) {
-        (None, _) => Extracted::Absent,
-        (Some(value), None) => Extracted::Values(vec![value]),
-        (Some(_), Some(_)) => Extracted::Malformed,
     }
 }
 
@@ -168,6 +153,8 @@ fn from_headers(headers: &HeaderMap, name: &HeaderName) -> Extracted {
 pub(crate) struct AnswerView<'a> {
     pub(crate) parts: &'a response::Parts,
     pub(crate) cookies: &'a AnswerCookies,
+    /// The path that was asked for.
+    pub(crate) asked_path: &'a str,
     /// The JSON body, where it was held and is JSON.
     pub(crate) json: Option<&'a Value>,
 }
@@ -205,17 +192,16 @@ impl AnswerView<'_> {
     /// Whether the answer says that a login succeeded; whether it issued a new id, the caller
     /// knows.
     pub(crate) fn tells_success(&self, success: &Success, new_id: bool) -> bool {
-        let location = || location_path(&self.parts.headers);
+        let location = || location_target(&self.parts.headers, self.asked_path);
         success.status.contains(&self.parts.status)
             && (!success.new_session || new_id)
             && success
                 .location
                 .as_ref()
-                .is_none_or(|wanted| location().is_some_and(|path| wanted.matches(&path)))
-            && success
-                .location_not
-                .as_ref()
-                .is_none_or(|unwanted| location().is_none_or(|path| !unwanted.matches(&path)))
+                .is_none_or(|wanted| location().is_some_and(|path| wanted.matches_target(&path)))
+            && success.location_not.as_ref().is_none_or(|unwanted| {
+                location().is_none_or(|path| !unwanted.matches_target(&path))
+            })
             && success
                 .cookie
                 .as_ref()
@@ -245,16 +231,23 @@ impl AnswerView<'_> {
     }
 }
 
-/// The path, with the query, that `Location` leads to, whatever its form; without path
-/// parameters, in which an app may write its id.
-fn location_path(headers: &HeaderMap) -> Option<String> {
+/// The path, with the query, that `Location` leads to from a request's path (RFC 9110, 10.2.2;
+/// RFC 3986, 5.2); without path parameters, in which an app may write its id, and without a
+/// fragment.
+fn location_target(headers: &HeaderMap, from: &str) -> Option<String> {
     let location = headers.get(header::LOCATION)?.to_str().ok()?;
-    let target = match location.parse::<Uri>() {
-        Ok(uri) => uri
-            .path_and_query()
-            .map_or("/", |target| target.as_str())
-            .to_owned(),
-        Err(_) => location.to_owned(),
+    let location = location.split('#').next().unwrap_or(location);
+    let target = match location.split_once("//") {
+        // With an authority: `https://host/path`, or `//host/path`.
+        Some((scheme, rest)) if scheme.is_empty() || scheme.ends_with(':') => {
+            rest.find('/').map_or("/", |path| &rest[path..]).to_owned()
+        }
+        _ if location.starts_with('/') => location.to_owned(),
+        _ if location.starts_with('?') => format!("{from}{location}"),
+        _ => {
+            let directory = from.rfind('/').map_or("/", |end| &from[..=end]);
+            format!("{directory}{location}")
+        }
     };
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -306,4 +299,39 @@ impl Attempt {
 fn bounded_groups(values: &[String]) -> Option<Vec<String>> {
     let fits = values.len() <= GROUPS_MAX && values.iter().all(|v| v.len() <= GROUP_BYTES_MAX);
     fits.then(|| values.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use http::header::LOCATION;
+
+    use super::location_target;
+
+    #[track_caller]
+    fn leads(location: &str, to: &str) {
+        let headers = HeaderMap::from_iter([(LOCATION, location.parse().unwrap())]);
+        assert_eq!(
+            location_target(&headers, "/app/login").as_deref(),
+            Some(to),
+            "{location}"
+        );
+    }
+
+    #[test]
+    fn a_location_of_any_form_leads_to_a_path() {
+        leads("/home", "/home");
+        leads("/home;jsessionid=A1?x=1#top", "/home?x=1");
+        leads("index.jsp", "/app/index.jsp");
+        leads("?error", "/app/login?error");
+        leads("http://host:8080/home?x", "/home?x");
+        leads("//host/home", "/home");
+        leads("https://host", "/");
+        leads("go?to=http://elsewhere/x", "/app/go?to=http://elsewhere/x");
+    }
+
+    #[test]
+    fn an_answer_without_a_location_leads_nowhere() {
+        assert_eq!(location_target(&HeaderMap::new(), "/"), None);
+    }
 }

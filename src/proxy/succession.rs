@@ -9,11 +9,14 @@ use std::sync::Arc;
 use crate::domain::identity::Sid;
 use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
+use crate::store::StoreError;
 use crate::store::event::SessionEvent;
 use crate::store::op::{
     Activated, Activation, Claim, Claimed, ClaimedBy, Created, End, NewSession,
 };
-use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::StoreOp;
+
+use super::Proxy;
 
 /// What became of a new id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +46,13 @@ pub(crate) struct Successor {
 }
 
 /// Records an id that takes over from nobody and whose login nobody saw.
-pub(crate) async fn found(store: &Store, new: Successor) -> Result<Succession, StoreError> {
-    let created = store.create(new.sid, new.to_record(false)).await?;
+pub(crate) async fn found(proxy: &Proxy, new: Successor) -> Result<Succession, StoreError> {
+    let created = proxy
+        .timed(
+            StoreOp::Create,
+            proxy.store.create(new.sid, new.to_record(false)),
+        )
+        .await?;
     Ok(match created {
         Created::Recorded => Succession::Alive {
             reauthenticated: false,
@@ -56,11 +64,11 @@ pub(crate) async fn found(store: &Store, new: Successor) -> Result<Succession, S
 
 /// Hands a lineage over to the id that the app replaced the old one with; both clocks go on.
 pub(crate) async fn rotate(
-    store: &Store,
+    proxy: &Proxy,
     old: Sid,
     new: Successor,
 ) -> Result<Succession, StoreError> {
-    if let Some(refused) = create_pending(store, &new).await? {
+    if let Some(refused) = create_pending(proxy, &new).await? {
         return Ok(refused);
     }
     let claim = Claim {
@@ -68,44 +76,45 @@ pub(crate) async fn rotate(
         at: new.at,
         by: ClaimedBy::Succession,
     };
-    match store.claim(old, claim).await? {
-        Claimed::Yes { last_active } => activate(store, &new, last_active, None, false).await,
-        Claimed::Ended(reason) => bury(store, &new, reason).await,
+    match proxy
+        .timed(StoreOp::Claim, proxy.store.claim(old, claim))
+        .await?
+    {
+        Claimed::Yes { last_active } => activate(proxy, &new, last_active, None, false).await,
+        Claimed::Ended(reason) => bury(proxy, &new, reason).await,
         // Somebody else's rotation won, or the old id is gone: nothing to inherit from.
-        Claimed::Superseded(_) | Claimed::Unknown => bury(store, &new, EndReason::Revoked).await,
+        Claimed::Superseded(_) | Claimed::Unknown => bury(proxy, &new, EndReason::Revoked).await,
     }
 }
 
 /// Starts a new lineage at a login. An authenticated predecessor ends `reauthenticated`, with
 /// its event; an anonymous one is superseded in silence.
 pub(crate) async fn log_in(
-    store: &Store,
+    proxy: &Proxy,
     old: Option<(Sid, Option<SessionEvent>)>,
     new: Successor,
     event: SessionEvent,
 ) -> Result<Succession, StoreError> {
-    if let Some(refused) = create_pending(store, &new).await? {
+    if let Some(refused) = create_pending(proxy, &new).await? {
         return Ok(refused);
     }
     let mut reauthenticated = false;
     if let Some((old, end)) = old {
         let by_login = end.is_some();
         let by = end.map_or(ClaimedBy::Succession, |end| ClaimedBy::Login(Box::new(end)));
-        let claimed = store
-            .claim(
-                old,
-                Claim {
-                    successor: new.sid,
-                    at: new.at,
-                    by,
-                },
-            )
+        let claim = Claim {
+            successor: new.sid,
+            at: new.at,
+            by,
+        };
+        let claimed = proxy
+            .timed(StoreOp::Claim, proxy.store.claim(old, claim))
             .await?;
         // Whatever the predecessor had come to, its user has proven himself anew: a reason that
         // stands there ended the old lineage, not this one. Cuts cover the login by its instant.
         reauthenticated = by_login && matches!(claimed, Claimed::Yes { .. });
     }
-    activate(store, &new, new.at, Some(Box::new(event)), reauthenticated).await
+    activate(proxy, &new, new.at, Some(Box::new(event)), reauthenticated).await
 }
 
 impl Successor {
@@ -119,16 +128,24 @@ impl Successor {
     }
 }
 
-async fn create_pending(store: &Store, new: &Successor) -> Result<Option<Succession>, StoreError> {
-    Ok(match store.create(new.sid, new.to_record(true)).await? {
-        Created::Recorded => None,
-        Created::Taken => Some(Succession::Taken),
-        Created::Full => Some(Succession::Full),
-    })
+async fn create_pending(proxy: &Proxy, new: &Successor) -> Result<Option<Succession>, StoreError> {
+    Ok(
+        match proxy
+            .timed(
+                StoreOp::Create,
+                proxy.store.create(new.sid, new.to_record(true)),
+            )
+            .await?
+        {
+            Created::Recorded => None,
+            Created::Taken => Some(Succession::Taken),
+            Created::Full => Some(Succession::Full),
+        },
+    )
 }
 
 async fn activate(
-    store: &Store,
+    proxy: &Proxy,
     new: &Successor,
     last_active: Timestamp,
     event: Option<Box<SessionEvent>>,
@@ -139,13 +156,18 @@ async fn activate(
         due: new.due,
         event,
     };
-    Ok(match store.activate(new.sid, activation).await? {
-        Activated::Yes => Succession::Alive { reauthenticated },
-        Activated::No => Succession::Dropped,
-    })
+    Ok(
+        match proxy
+            .timed(StoreOp::Activate, proxy.store.activate(new.sid, activation))
+            .await?
+        {
+            Activated::Yes => Succession::Alive { reauthenticated },
+            Activated::No => Succession::Dropped,
+        },
+    )
 }
 
-async fn bury(store: &Store, new: &Successor, reason: EndReason) -> Result<Succession, StoreError> {
+async fn bury(proxy: &Proxy, new: &Successor, reason: EndReason) -> Result<Succession, StoreError> {
     let end = End {
         reason,
         at: new.at,
@@ -153,6 +175,8 @@ async fn bury(store: &Store, new: &Successor, reason: EndReason) -> Result<Succe
         event: None,
         forget_at: new.forget_at,
     };
-    store.end(new.sid, end).await?;
+    proxy
+        .timed(StoreOp::End, proxy.store.end(new.sid, end))
+        .await?;
     Ok(Succession::Dropped)
 }

@@ -19,7 +19,7 @@ use super::head::hygiene;
 use super::snapshot::AppRuntime;
 use super::stream::handle::StreamHandle;
 use super::stream::registry::{StreamKey, StreamKind};
-use super::stream::tunnel::{Protocol, Why, tunnel};
+use super::stream::tunnel::{Why, tunnel};
 
 /// The client's side of an upgrade, where the request asks for one that passes.
 pub(crate) fn wanted(client: Client, parts: &mut request::Parts) -> Option<OnUpgrade> {
@@ -58,14 +58,7 @@ pub(crate) fn join(
                 return;
             }
         };
-        let protocol = Protocol::WebSocket { mask };
-        let end = tunnel(
-            TokioIo::new(client),
-            TokioIo::new(upstream),
-            handle,
-            protocol,
-        )
-        .await;
+        let end = tunnel(TokioIo::new(client), TokioIo::new(upstream), handle, mask).await;
         if let Why::Cut(reason) = end.why {
             app.metrics.stream_cut(StreamCut::Ended(reason));
         }

@@ -88,7 +88,7 @@ impl MemoryStore {
             return Created::Taken;
         }
         if !self.take_room() {
-            self.give_room(shard.forget_again(self.swept()));
+            self.give_room(shard.tidy_again(self.swept()));
             if !self.take_room() {
                 return Created::Full;
             }

@@ -3,7 +3,7 @@
 //! Reading is one round trip of plain commands; deciding is Rust's. Each write is one script that
 //! carries its own condition, in a file of its own beside this one. `redis::` stays in here.
 //!
-//! What a Redis user needs, as an ACL rule:
+//! Redis 6.2 or later. What its user needs, as an ACL rule:
 //!
 //! ```text
 //! ~curfew:* &curfew:* +evalsha +script|load +hmget +hget +hgetall +hset +hdel +hlen +exists

@@ -7,10 +7,14 @@ pub(crate) mod binary;
 pub(crate) mod browser;
 pub(crate) mod gateway;
 pub(crate) mod jar;
+pub(crate) mod lossy;
 pub(crate) mod raw;
+pub(crate) mod redis;
 pub(crate) mod websocket;
 
 use std::time::Duration;
+
+use curfew::clock::monotonic;
 
 /// How long something that happens in the background may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,4 +48,21 @@ pub(crate) async fn soon<T>(what: &str, waited: impl Future<Output = T>) -> T {
 /// Seconds, minutes and hours, as a policy writes them.
 pub(crate) fn span(text: &str) -> Duration {
     humantime::parse_duration(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
+}
+
+/// Waits until a condition holds. Tells how long it took; nothing where the limit was reached.
+pub(crate) async fn within(
+    limit: Duration,
+    mut holds: impl AsyncFnMut() -> bool,
+) -> Option<Duration> {
+    let began = monotonic();
+    loop {
+        if holds().await {
+            return Some(monotonic() - began);
+        }
+        if monotonic() - began > limit {
+            return None;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }

@@ -7,4 +7,5 @@ mod refusals;
 mod revocation;
 mod store_contract;
 mod streams;
+mod store_redis;
 mod timeouts;

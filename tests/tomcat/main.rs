@@ -1,6 +1,13 @@
 //! Curfew in front of a real Tomcat 10 with its examples, driven as a browser would.
 
+mod browser;
+mod ended;
+mod limits;
+mod logins;
+mod logout;
+mod stage;
 mod tomcat;
+mod websockets;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -6,7 +6,8 @@ use http::HeaderValue;
 use http::uri::{Authority, Uri};
 
 use super::pattern::RawPattern;
-use super::{Checker, items};
+use super::recipe::LoginContext;
+use super::{Checker, every, items};
 use crate::config::app::{
     App, CustomAnswer, HostHeader, HostPattern, LoginRecipe, Refusals, Route, RouteRule, Upstream,
 };
@@ -28,31 +29,27 @@ impl Checker<'_> {
         lines: &mut RuleLines,
     ) -> Option<Arc<App>> {
         let app = &raw.value;
-        let name = app.name.as_ref().and_then(|told| self.label(told));
+        let (name, namespace) = self.names(app);
         if let Some(name) = &name {
             lines.insert_app(name, self.line(&raw.place));
         }
-        let namespace = match &app.namespace {
-            Some(told) => self.label(told),
-            None => name.clone(),
-        };
-        let hosts: Vec<_> = items(app.hosts.as_ref())
-            .iter()
-            .map(|told| self.host(told))
-            .collect();
+        let hosts = every(items(app.hosts.as_ref()), |told| self.host(told));
         let prefix = app
             .prefix
             .as_ref()
             .map_or(Some(String::new()), |told| self.prefix(told));
-        let upstreams = items(app.upstreams.as_ref()).iter();
-        let upstreams: Vec<_> = upstreams.map(|told| self.upstream(told)).collect();
+        let upstreams = every(items(app.upstreams.as_ref()), |told| self.upstream(told));
         let host_header = self.host_header(app.host_header.as_ref());
         let session = app.session.as_ref().map(|session| &session.value);
         let shape = session.and_then(|session| self.shape(session));
         let issued = session.map_or(Vec::new(), |session| self.issued(session));
         let expire_at = session.map_or(Vec::new(), |session| self.expire_at(&session.expire_at));
-        let logins = self.logins(&app.logins, trusts_proxies);
-        let logouts: Vec<_> = app.logouts.iter().map(|raw| self.logout(raw)).collect();
+        let context = LoginContext {
+            trusts_proxies,
+            group: shape.as_ref().map_or(&[], |shape| &shape.group),
+        };
+        let logins = self.logins(&app.logins, context);
+        let logouts = every(&app.logouts, |raw| self.logout(raw));
         let fallback = fallback(app);
         let routes: Vec<_> = app
             .routes
@@ -66,9 +63,9 @@ impl Checker<'_> {
         Some(Arc::new(App {
             name: name?,
             namespace: namespace?,
-            hosts: hosts.into_iter().collect::<Option<_>>()?,
+            hosts: hosts?,
             prefix: prefix?,
-            upstreams: upstreams.into_iter().collect::<Option<_>>()?,
+            upstreams: upstreams?,
             host_header: host_header?,
             bounds: self.bounds(app.idle.as_ref(), app.absolute.as_ref()),
             slot: shape.carriers.first()?.to_string().into(),
@@ -77,24 +74,21 @@ impl Checker<'_> {
             expire_at,
             adopt_until: app.adopt_until.as_ref().map(|told| told.value.0),
             logins: logins?,
-            logouts: logouts.into_iter().collect::<Option<_>>()?,
+            logouts: logouts?,
             routes: routes.into_iter().collect::<Option<_>>()?,
             fallback,
             refusals: refusals?,
         }))
     }
 
-    /// A name that labels metrics and hashes ids: short, and without what a log line could break on.
-    fn label(&self, told: &At<String>) -> Option<Arc<str>> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        let text = told.value.as_str();
-        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
-            return Some(text.into());
-        }
-        let message = format!("{text:?} is no name");
-        let help = "write 1 to 64 letters, digits and any of - _ .";
-        self.error(Code::Range, &told.place, message, help);
-        None
+    /// An app's name and its namespace.
+    fn names(&self, app: &RawApp) -> (Option<Arc<str>>, Option<Arc<str>>) {
+        let name = app.name.as_ref().and_then(|told| self.label(told));
+        let namespace = match &app.namespace {
+            Some(told) => self.label(told),
+            None => name.clone(),
+        };
+        (name, namespace)
     }
 
     fn host(&self, told: &At<String>) -> Option<HostPattern> {
@@ -180,11 +174,8 @@ impl Checker<'_> {
         value.map(HostHeader::Rewrite)
     }
 
-    fn logins(&self, raw: &[At<RawLogin>], trusts_proxies: bool) -> Option<Vec<LoginRecipe>> {
-        let recipes: Vec<_> = raw
-            .iter()
-            .map(|raw| self.login(raw, trusts_proxies))
-            .collect();
+    fn logins(&self, raw: &[At<RawLogin>], of: LoginContext<'_>) -> Option<Vec<LoginRecipe>> {
+        let recipes: Vec<_> = raw.iter().map(|raw| self.login(raw, of)).collect();
         let labels = raw.iter().zip(&recipes).filter_map(|(raw, recipe)| {
             let place = raw.value.name.as_ref().or(raw.value.path.as_ref())?;
             Some((&recipe.as_ref()?.label, &place.place))
@@ -229,17 +220,16 @@ impl Checker<'_> {
 
     fn answer(&self, raw: &RawAnswer) -> Option<CustomAnswer> {
         let headers = raw.headers.as_ref().map_or(&[][..], |pairs| &pairs.value);
-        let headers: Vec<_> = headers
-            .iter()
-            .map(|(name, value)| Some((self.header_name(name)?, self.header_value(value)?)))
-            .collect();
+        let headers = every(headers, |(name, value)| {
+            Some((self.header_name(name)?, self.header_value(value)?))
+        });
         let status = match &raw.status {
             Some(told) => self.status(told),
             None => http::StatusCode::from_u16(defaults::REFUSAL_STATUS).ok(),
         };
         Some(CustomAnswer {
             status: status?,
-            headers: headers.into_iter().collect::<Option<_>>()?,
+            headers: headers?,
             body: raw
                 .body
                 .as_ref()

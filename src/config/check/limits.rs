@@ -1,6 +1,7 @@
 //! Roles, ceilings and the sessions without a login.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Checker, items};
@@ -12,6 +13,10 @@ use crate::config::raw::{RawAnonymous, RawConfig, RawRole};
 use crate::config::value::DurationText;
 use crate::domain::limits::{Bounds, Rule};
 use crate::domain::policy::{Policy, Role, RoleName};
+use crate::domain::session::UserName;
+
+/// What records and metrics call the role of a session without a login.
+const ANONYMOUS: &str = "anonymous";
 
 impl Checker<'_> {
     /// The policy without the roles that have a fault, and where its rules stand.
@@ -28,7 +33,7 @@ impl Checker<'_> {
         let (anonymous_idle, anonymous_absolute) =
             self.anonymous_limits(raw.anonymous.as_ref().map(|told| &told.value), ceiling);
         let roles = raw.roles.iter().filter_map(|(name, role)| {
-            let role_name = RoleName::new(&name.value);
+            let role_name = RoleName::new(&self.role_name(name)?);
             let line = self.line(&role.place);
             lines.insert(Rule::Role(role_name.clone()), line);
             lines.insert(Rule::Unmapped(role_name.clone()), line);
@@ -42,6 +47,17 @@ impl Checker<'_> {
             roles: roles.collect(),
         };
         (policy, lines)
+    }
+
+    /// The name of a role, which is none of those that a session has without one.
+    fn role_name(&self, told: &At<String>) -> Option<Arc<str>> {
+        if told.value == ANONYMOUS {
+            let message = "sessions without a login have this name";
+            let help = "write [anonymous] for their limits, or another name";
+            self.error(Code::Range, &told.place, message, help);
+            return None;
+        }
+        self.label(told)
     }
 
     fn role(&self, name: RoleName, raw: &At<RawRole>, ceiling: Bounds) -> Option<Role> {
@@ -77,15 +93,12 @@ impl Checker<'_> {
             list.iter().map(|name| (&name.value, &name.place)),
             "write it once",
         );
-        for name in list
-            .iter()
-            .filter(|name| name.value.trim() != name.value || name.value.is_empty())
-        {
+        for name in list.iter().filter(|name| !can_be_learned(&name.value)) {
             self.error(
                 Code::Range,
                 &name.place,
-                "a name that is empty, or begins or ends with a space",
-                "write the name as the app spells it",
+                "no login ever yields this name",
+                "write it as the app spells it: 1 to 128 bytes, no control characters, no spaces around it",
             );
         }
         list.iter().map(|name| name.value.clone()).collect()
@@ -184,4 +197,8 @@ impl Checker<'_> {
         }
         usize::try_from(number).unwrap_or(usize::MAX)
     }
+}
+
+fn can_be_learned(name: &str) -> bool {
+    name.trim() == name && UserName::new(name).is_some()
 }

@@ -1,6 +1,6 @@
 //! Patterns over normalised paths, and which requests are meant.
 
-use globset::GlobBuilder;
+use globset::{GlobBuilder, GlobMatcher};
 
 use super::{Checker, items};
 use crate::config::app::{PathPattern, RequestPattern};
@@ -29,18 +29,24 @@ impl Checker<'_> {
     }
 
     pub(super) fn path_pattern(&self, told: &At<String>) -> Option<PathPattern> {
-        if let Some((message, help)) = misfit(&told.value) {
+        self.pattern(told, misfit(&told.value))
+    }
+
+    /// A pattern over where a `Location` leads to: a path, and a query where it has one.
+    pub(super) fn target_pattern(&self, told: &At<String>) -> Option<PathPattern> {
+        let path = told.value.split('?').next().unwrap_or_default();
+        self.pattern(told, misfit(path))
+    }
+
+    fn pattern(&self, told: &At<String>, misfit: Option<(String, String)>) -> Option<PathPattern> {
+        if let Some((message, help)) = misfit {
             self.error(Code::Path, &told.place, message, &help);
             return None;
         }
-        let glob = GlobBuilder::new(&told.value)
-            .literal_separator(true)
-            .backslash_escape(false)
-            .build();
-        match glob {
-            Ok(glob) => Some(PathPattern {
+        match compile(&told.value) {
+            Ok(matcher) => Some(PathPattern {
                 text: told.value.clone(),
-                matcher: glob.compile_matcher(),
+                matcher,
             }),
             Err(error) => {
                 let message = format!("not a pattern: {}", error.kind());
@@ -50,6 +56,16 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+fn compile(text: &str) -> Result<GlobMatcher, globset::Error> {
+    // A question mark is itself here, not any character.
+    let glob = GlobBuilder::new(&text.replace('?', "[?]"))
+        .literal_separator(true)
+        .backslash_escape(false)
+        .empty_alternates(true)
+        .build()?;
+    Ok(glob.compile_matcher())
 }
 
 /// Why a pattern could never match a normalised path, or would match others than it seems to.
@@ -84,22 +100,26 @@ fn misfit(text: &str) -> Option<(String, String)> {
             format!("write {:?}", merged(text)),
         );
     }
-    if text.split('/').any(|segment| matches!(segment, "." | "..")) {
-        let help = "write the path that they lead to".to_owned();
-        return say("`.` and `..` are resolved before matching", help);
-    }
-    if text
-        .split('/')
-        .any(|segment| segment.contains("**") && segment != "**")
-    {
-        let help = "write `*` within a segment, or `/**` for all below".to_owned();
-        return say("`**` is a whole segment", help);
-    }
     if encodes_ascii(text) {
         let help = "write the character itself".to_owned();
         return say("paths are decoded before matching", help);
     }
-    None
+    text.split('/').find_map(misfit_segment)
+}
+
+fn misfit_segment(segment: &str) -> Option<(String, String)> {
+    let (message, help) = match segment {
+        "." | ".." => (
+            "`.` and `..` are resolved before matching",
+            "write the path that they lead to",
+        ),
+        _ if segment.contains("**") && segment != "**" => (
+            "`**` is a whole segment",
+            "write `*` within a segment, or `/**` for all below",
+        ),
+        _ => return None,
+    };
+    Some((message.to_owned(), help.to_owned()))
 }
 
 fn merged(text: &str) -> String {
@@ -120,7 +140,62 @@ fn encodes_ascii(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::misfit;
+    use super::{compile, misfit};
+    use crate::config::app::PathPattern;
+
+    fn pattern(text: &str) -> PathPattern {
+        PathPattern {
+            text: text.to_owned(),
+            matcher: compile(text).unwrap(),
+        }
+    }
+
+    #[test]
+    fn one_star_stays_within_a_segment_and_two_do_not() {
+        for (text, path, matches) in [
+            ("/", "/", true),
+            ("/", "/a", false),
+            ("/**", "/", true),
+            ("/**", "/a/b", true),
+            ("/a/**", "/a/", true),
+            ("/a/**", "/a/b/c", true),
+            ("/a/**", "/a", false),
+            ("/a/**", "/ab", false),
+            ("/a/*", "/a/b", true),
+            ("/a/*", "/a/b/c", false),
+            ("/**/login", "/login", true),
+            ("/**/login", "/a/b/login", true),
+            ("/**/login", "/a/xlogin", false),
+            ("/*.css", "/a.css", true),
+            ("/*.css", "/a/b.css", false),
+            ("/{css,js}/*", "/js/a", true),
+            ("/a/{,b}", "/a/", true),
+            ("/a/{,b}", "/a/b", true),
+            ("/a", "/A", false),
+        ] {
+            assert_eq!(pattern(text).matches(path), matches, "{text} {path}");
+        }
+    }
+
+    #[test]
+    fn a_query_counts_where_the_pattern_has_one() {
+        for (text, target, matches) in [
+            ("/login", "/login", true),
+            ("/login", "/login?error=1", true),
+            ("/login", "/loginx", false),
+            ("/?a=home", "/?a=home", true),
+            ("/?a=home", "/?a=login", false),
+            ("/?a=home", "/", false),
+            ("/?a=*", "/?a=home&b=1", true),
+            ("/x?a", "/xya", false),
+        ] {
+            assert_eq!(
+                pattern(text).matches_target(target),
+                matches,
+                "{text} {target}"
+            );
+        }
+    }
 
     #[test]
     fn a_pattern_that_could_match_no_normal_path_is_refused() {

@@ -1,8 +1,6 @@
 //! Recipes: how a login and a logout are recognised from outside.
 
-use std::sync::Arc;
-
-use http::Method;
+use http::{Method, StatusCode};
 
 use super::pattern::RawPattern;
 use super::{Checker, items};
@@ -14,6 +12,15 @@ use crate::config::raw::app::{RawLogin, RawLogout, RawSuccess};
 /// The word that stands for "in place of any protected page".
 const SAME: &str = "same";
 
+/// What a login must know of the rest of the file.
+#[derive(Clone, Copy)]
+pub(super) struct LoginContext<'a> {
+    /// Whether any listener believes what proxies in front of it write.
+    pub(super) trusts_proxies: bool,
+    /// The cookies that go together with the app's id.
+    pub(super) group: &'a [String],
+}
+
 /// What a login's extractors must know.
 #[derive(Clone, Copy)]
 struct Reading<'a> {
@@ -23,7 +30,7 @@ struct Reading<'a> {
 }
 
 impl Checker<'_> {
-    pub(super) fn login(&self, raw: &At<RawLogin>, trusts_proxies: bool) -> Option<LoginRecipe> {
+    pub(super) fn login(&self, raw: &At<RawLogin>, of: LoginContext<'_>) -> Option<LoginRecipe> {
         let login = &raw.value;
         let pattern = self.login_pattern(login);
         let json = self.json_conditions(login.json.as_ref());
@@ -35,7 +42,7 @@ impl Checker<'_> {
         let reading = Reading {
             methods,
             judges_json: !json.is_empty(),
-            trusts_proxies,
+            trusts_proxies: of.trusts_proxies,
         };
         if let Some(told) = login.json.as_ref().filter(|_| !json.is_empty()) {
             self.has_a_body(methods, &told.place);
@@ -43,10 +50,11 @@ impl Checker<'_> {
         let user = self.learned(login.user.as_ref(), reading);
         let groups = self.learned(login.groups.as_ref(), reading);
         let success = self.success(login.success.as_ref());
-        let same_id = self.same_id(login, success.as_ref());
+        let name = login.name.as_ref().map(|told| self.label(told));
+        let same_id = self.same_id(login, success.as_ref(), of.group);
         let pattern = pattern?;
         Some(LoginRecipe {
-            label: login_label(login, &pattern),
+            label: name.unwrap_or_else(|| Some(pattern.path_and_query().into()))?,
             json,
             page: page?,
             user: user.ok()?,
@@ -142,7 +150,7 @@ impl Checker<'_> {
         let place = &raw?.place;
         let raw = &raw?.value;
         let pattern = |told: &Option<At<String>>| match told {
-            Some(told) => self.path_pattern(told).map(Some),
+            Some(told) => self.target_pattern(told).map(Some),
             None => Some(None),
         };
         let (location, location_not) = (pattern(&raw.location), pattern(&raw.location_not));
@@ -156,7 +164,7 @@ impl Checker<'_> {
             self.error(Code::Range, &told.place, message, "leave one of them");
         }
         let success = Success {
-            status: self.statuses(items(raw.status.as_ref())),
+            status: self.success_statuses(raw.status.as_ref()),
             location: location?,
             location_not: location_not?,
             new_session: raw.new_session.as_ref().is_some_and(|told| told.value),
@@ -164,7 +172,7 @@ impl Checker<'_> {
             header: headers.pop(),
             json: self.json_conditions(raw.json.as_ref()),
         };
-        if says_nothing(&success) {
+        if says_nothing(raw, &success) && !self.findings.touch(place) {
             let message = "every answer would be a successful login";
             let help = "write what a failed login's answer does not have, like new_session = true or status = [302]";
             self.error(Code::NoSuccess, place, message, help);
@@ -172,7 +180,16 @@ impl Checker<'_> {
         Some(success)
     }
 
-    fn same_id(&self, login: &RawLogin, success: Option<&Success>) -> bool {
+    fn success_statuses(&self, told: Option<&At<Vec<At<u64>>>>) -> Vec<StatusCode> {
+        match items(told) {
+            [] => defaults::LOGIN_STATUSES
+                .filter_map(|status| StatusCode::from_u16(status).ok())
+                .collect(),
+            told => self.statuses(told),
+        }
+    }
+
+    fn same_id(&self, login: &RawLogin, success: Option<&Success>, group: &[String]) -> bool {
         let Some(told) = login.same_id.as_ref().filter(|told| told.value) else {
             return false;
         };
@@ -184,7 +201,7 @@ impl Checker<'_> {
             );
             self.findings
                 .push(fault.help("leave out same_id, or success.new_session"));
-        } else {
+        } else if !success.is_some_and(|success| demands_one_of(success, group)) {
             let fault = Fault::warning(
                 Code::Fixation,
                 &told.place,
@@ -213,28 +230,19 @@ impl Checker<'_> {
     }
 }
 
-fn says_nothing(success: &Success) -> bool {
-    success.status.is_empty()
+/// Whether a login issues a cookie that goes together with the id: then whoever planted the id
+/// beforehand has only half of the session.
+fn demands_one_of(success: &Success, group: &[String]) -> bool {
+    let cookie = success.cookie.as_ref();
+    cookie.is_some_and(|cookie| group.contains(cookie))
+}
+
+fn says_nothing(raw: &RawSuccess, success: &Success) -> bool {
+    items(raw.status.as_ref()).is_empty()
         && success.location.is_none()
         && success.location_not.is_none()
         && !success.new_session
         && success.cookie.is_none()
         && success.header.is_none()
         && success.json.is_empty()
-}
-
-/// The name of a login in metrics: its own, or its path and query.
-fn login_label(login: &RawLogin, pattern: &RequestPattern) -> Arc<str> {
-    if let Some(name) = &login.name {
-        return name.value.as_str().into();
-    }
-    let mut label = pattern.path.text.clone();
-    for (index, (name, value)) in pattern.query.iter().enumerate() {
-        let value = value.as_deref().unwrap_or("*");
-        label.push(if index == 0 { '?' } else { '&' });
-        label.push_str(name);
-        label.push('=');
-        label.push_str(value);
-    }
-    label.into()
 }

@@ -1,26 +1,31 @@
 //! How an app's session looks on the wire.
 
-use super::{Checker, items};
+use super::{Checker, every, items};
 use crate::config::app::{ExpireAt, Extractor};
 use crate::config::carrier::{AuthorizationRule, Carrier, SessionShape};
-use crate::config::fault::{At, Code, Fault};
+use crate::config::fault::{At, Code};
 use crate::config::raw::app::{RawExpireAt, RawSession};
+
+/// How a carrier begins that is a cookie.
+const COOKIE: &str = "cookie:";
 
 impl Checker<'_> {
     pub(super) fn shape(&self, raw: &RawSession) -> Option<SessionShape> {
         let also = items(raw.also.as_ref());
         let told: Vec<&At<String>> = raw.id.iter().chain(also).collect();
+        // Cookies among them are looked at with the other cookies.
+        let others = told.iter().filter(|told| !told.value.starts_with(COOKIE));
         self.no_duplicates(
-            told.iter().map(|told| (&told.value, &told.place)),
+            others.map(|told| (&told.value, &told.place)),
             "name each carrier once",
         );
-        let carriers: Vec<Option<Carrier>> = told.iter().map(|told| self.carrier(told)).collect();
+        let carriers = every(&told, |told| self.carrier(told));
         let group = self.cookies(items(raw.group.as_ref()));
         let auth_cookies = self.cookies(items(raw.auth_cookies.as_ref()));
         self.one_part_for_each_cookie(raw);
         raw.id.as_ref()?;
         Some(SessionShape {
-            carriers: carriers.into_iter().collect::<Option<_>>()?,
+            carriers: with_implied(carriers?),
             group,
             auth_cookies,
             authorization: raw
@@ -34,12 +39,13 @@ impl Checker<'_> {
         match told.value.parse() {
             Ok(carrier) => Some(carrier),
             Err(error) => {
-                let fault = Fault::error(Code::Carrier, &told.place, error);
+                let error = error.to_string();
+                let (message, forms) = error.split_once("; ").unwrap_or((&error, ""));
                 let help = match told.value.contains(':') {
-                    true => "write KIND:NAME, like \"cookie:JSESSIONID\"".to_owned(),
-                    false => format!("write \"cookie:{}\" if it is a cookie", told.value),
+                    true => forms.to_owned(),
+                    false => format!("write \"{COOKIE}{}\" if it is a cookie", told.value),
                 };
-                self.findings.push(fault.help(help));
+                self.error(Code::Carrier, &told.place, message, &help);
                 None
             }
         }
@@ -58,7 +64,7 @@ impl Checker<'_> {
             .iter()
             .chain(items(raw.also.as_ref()))
             .filter_map(|told| {
-                let value = told.value.strip_prefix("cookie:")?.to_owned();
+                let value = told.value.strip_prefix(COOKIE)?.to_owned();
                 let place = told.place.clone();
                 Some(At { value, place })
             })
@@ -122,5 +128,52 @@ impl Checker<'_> {
                 })
             })
             .collect()
+    }
+}
+
+/// The carriers, and those by which a server of that cookie's kind reads the id as well unless it
+/// is told not to: Servlet containers a path parameter (Servlet 6.0, 7.1.3), PHP a query parameter
+/// (`session.use_only_cookies`). An id that is not looked for would pass ungated.
+fn with_implied(mut carriers: Vec<Carrier>) -> Vec<Carrier> {
+    let implied = [
+        (
+            Carrier::Cookie("JSESSIONID".to_owned()),
+            Carrier::PathParameter("jsessionid".to_owned()),
+        ),
+        (
+            Carrier::Cookie("PHPSESSID".to_owned()),
+            Carrier::Query("PHPSESSID".to_owned()),
+        ),
+    ];
+    for (cookie, also) in implied {
+        if carriers.contains(&cookie) && !carriers.contains(&also) {
+            carriers.push(also);
+        }
+    }
+    carriers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_implied;
+    use crate::config::carrier::Carrier;
+
+    #[test]
+    fn a_servlet_and_a_php_cookie_bring_the_carriers_their_servers_read_too() {
+        let cookie = |name: &str| Carrier::Cookie(name.to_owned());
+        let path = Carrier::PathParameter("jsessionid".to_owned());
+        assert_eq!(
+            with_implied(vec![cookie("JSESSIONID")]),
+            [cookie("JSESSIONID"), path.clone()]
+        );
+        assert_eq!(
+            with_implied(vec![path.clone(), cookie("JSESSIONID")]),
+            [path, cookie("JSESSIONID")]
+        );
+        assert_eq!(
+            with_implied(vec![cookie("PHPSESSID")]),
+            [cookie("PHPSESSID"), Carrier::Query("PHPSESSID".to_owned())]
+        );
+        assert_eq!(with_implied(vec![cookie("SID")]), [cookie("SID")]);
     }
 }

@@ -55,7 +55,8 @@ impl Checker<'_> {
                 "write at most \"5s\"",
             );
         }
-        if told.keys_file.is_none() && told.keys.is_none() {
+        let location = self.redis_url(url, told.password_file.as_ref());
+        if location.is_some() && told.keys_file.is_none() && told.keys.is_none() {
             let fault = Fault::error(
                 Code::MissingKey,
                 &url.place,
@@ -74,9 +75,8 @@ impl Checker<'_> {
             );
         }
         let ca = self.readable(told.ca_file.as_ref());
-        let url = self.redis_url(url, told.password_file.as_ref());
         Some(RedisConfig {
-            url: url?,
+            url: location?,
             ca: ca.ok()?,
             deadline: deadline.map_or(defaults::STORE_DEADLINE, |deadline| deadline.value.0),
         })

@@ -216,11 +216,12 @@ impl FromTable for RawLogin {
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct RawSuccess {
-    /// The status is one of these.
+    /// The status is one of these. Default: all below 400.
     pub(crate) status: Option<At<Vec<At<u64>>>>,
-    /// The path of `Location` matches this pattern.
+    /// `Location` leads to a path that matches this pattern. Where the pattern has a query, the
+    /// query counts too.
     pub(crate) location: Option<At<String>>,
-    /// The path of `Location` does not match this pattern.
+    /// `Location` leads to none that matches this pattern.
     pub(crate) location_not: Option<At<String>>,
     /// A new id is issued.
     #[schemars(extend("default" = false))]

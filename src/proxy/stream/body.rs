@@ -66,6 +66,11 @@ impl<B: Body> CountedBody<B> {
         body
     }
 
+    /// How far it got.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
     /// A body of known length is not polled behind its last byte.
     fn note_end(&self) {
         if self.inner.is_end_stream() {

@@ -29,7 +29,7 @@ pub(super) struct Flow {
     unflushed: bool,
     stage: Stage,
     /// Stands behind the last byte that was written.
-    frames: Option<FrameTracker>,
+    frames: FrameTracker,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +43,7 @@ enum Stage {
 }
 
 impl Flow {
-    pub(super) fn new(
-        direction: Direction,
-        progress: Progress,
-        frames: Option<FrameTracker>,
-    ) -> Self {
+    pub(super) fn new(direction: Direction, progress: Progress) -> Self {
         Self {
             direction,
             progress,
@@ -56,16 +52,15 @@ impl Flow {
             end: 0,
             unflushed: false,
             stage: Stage::Open,
-            frames,
+            frames: FrameTracker::new(),
         }
     }
 
-    /// Where its receiver stands; lost where there are no frames to follow.
+    /// Where its receiver stands.
     pub(super) fn place(&self) -> Place {
-        match (&self.frames, self.stage) {
-            (_, Stage::Done) => Place::Closed,
-            (Some(frames), _) => frames.place(),
-            (None, _) => Place::Lost,
+        match self.stage {
+            Stage::Done => Place::Closed,
+            Stage::Open | Stage::Ended => self.frames.place(),
         }
     }
 
@@ -112,9 +107,9 @@ impl Flow {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        while let (Place::Inside, Some(frames)) = (self.place(), &self.frames) {
+        while self.place() == Place::Inside {
             let pending = &self.buffer[self.start..self.end];
-            match frames.rest_of_frame(pending) {
+            match self.frames.rest_of_frame(pending) {
                 None => return Err(io::ErrorKind::InvalidData.into()),
                 Some(0) if self.stage != Stage::Open => {
                     return Err(io::ErrorKind::UnexpectedEof.into());
@@ -131,16 +126,15 @@ impl Flow {
     where
         R: AsyncRead + Unpin,
     {
-        while let Some(frames) = &mut self.frames {
-            frames.follow(&self.buffer[self.start..self.end]);
+        loop {
+            self.frames.follow(&self.buffer[self.start..self.end]);
             self.start = self.end;
-            let has_left = matches!(frames.place(), Place::Closed | Place::Lost);
+            let has_left = matches!(self.frames.place(), Place::Closed | Place::Lost);
             if has_left || self.stage != Stage::Open {
-                break;
+                return Ok(());
             }
             poll_fn(|cx| self.poll_fill(cx, from)).await?;
         }
-        Ok(())
     }
 
     /// Reads once; only when nothing is pending, which is the back-pressure.
@@ -172,9 +166,7 @@ impl Flow {
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
-        if let Some(frames) = &mut self.frames {
-            frames.follow(&pending[..written]);
-        }
+        self.frames.follow(&pending[..written]);
         self.progress.add(self.direction, written);
         self.start += written;
         self.unflushed = true;

@@ -1,7 +1,6 @@
 //! What a stream holds while it runs: its place in the registry, its counts, and its cut signal.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -41,12 +40,7 @@ impl StreamHandle {
         self.0.signal.reason.get().copied()
     }
 
-    /// Waits for the cut. Takes the place of the waiter `Direction::ToClient`.
-    pub(crate) async fn cut(&self) -> EndReason {
-        poll_fn(|cx| self.poll_cut(Direction::ToClient, cx)).await
-    }
-
-    /// The same to poll. Each direction has room for one waiter, the last that polled.
+    /// Polls for the cut. Each direction has room for one waiter, the last that polled.
     pub(crate) fn poll_cut(&self, waiter: Direction, cx: &mut Context<'_>) -> Poll<EndReason> {
         self.0.signal.poll(waiter, cx)
     }

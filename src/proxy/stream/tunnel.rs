@@ -18,7 +18,7 @@ use crate::domain::session::EndReason;
 use super::flow::Flow;
 use super::handle::StreamHandle;
 use super::progress::Direction;
-use super::websocket::{CloseCode, FrameTracker, Place, close_frame};
+use super::websocket::{CloseCode, Place, close_frame};
 
 /// How long a cut waits for the rest of a frame, and for the client to take the Close frame.
 pub(crate) const CLOSE_WITHIN: Duration = Duration::from_millis(500);
@@ -26,18 +26,6 @@ pub(crate) const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 /// How long a cut then waits for the client's own Close frame, and for the upstream to take ours.
 /// With `CLOSE_WITHIN` it stays under a second.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_millis(400);
-
-/// What runs through a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    /// Frames (RFC 6455), between which a Close frame can be put.
-    WebSocket {
-        /// Masks our Close frame to the upstream: random, drawn for this tunnel.
-        mask: [u8; 4],
-    },
-    /// Something else: a cut only closes it.
-    Opaque,
-}
 
 /// How a tunnel ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,22 +49,20 @@ pub(crate) enum Why {
     Error(io::ErrorKind),
 }
 
-/// Runs a tunnel to its end. Both connections are closed when it returns.
+/// Runs a tunnel of WebSocket frames (RFC 6455) to its end. Both connections are closed when it returns.
+///
+/// `mask` masks our Close frame to the upstream: random, drawn for this tunnel.
 pub(crate) async fn tunnel<C, U>(
     client: C,
     upstream: U,
     handle: StreamHandle,
-    protocol: Protocol,
+    mask: [u8; 4],
 ) -> TunnelEnd
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let frames = match protocol {
-        Protocol::WebSocket { .. } => Some(FrameTracker::new()),
-        Protocol::Opaque => None,
-    };
-    let flow = |direction| Flow::new(direction, handle.progress().clone(), frames);
+    let flow = |direction| Flow::new(direction, handle.progress().clone());
     let mut tunnel = Tunnel {
         client,
         upstream,
@@ -84,7 +70,7 @@ where
         to_upstream: flow(Direction::ToUpstream),
     };
     let why = tunnel.pass(&handle).await;
-    if let (Why::Cut(reason), Protocol::WebSocket { mask }) = (why, protocol) {
+    if let Why::Cut(reason) = why {
         tunnel.take_leave(reason, mask).await;
     }
     TunnelEnd {

@@ -7,9 +7,6 @@
 /// Two bytes, a 64-bit length, a mask.
 const HEADER_BYTES_MAX: usize = 14;
 
-/// First bytes of a payload that a tracker keeps: enough to tell a heartbeat from a person.
-const HEAD_BYTES_MAX: usize = 16;
-
 /// Payload bytes of a control frame, at most (RFC 6455, 5.5).
 const CONTROL_BYTES_MAX: usize = 125;
 
@@ -37,15 +34,6 @@ pub(crate) struct Frame {
     pub(crate) kind: FrameKind,
     /// How long its payload is.
     pub(crate) payload_bytes: u64,
-    head: [u8; HEAD_BYTES_MAX],
-    head_bytes: usize,
-}
-
-impl Frame {
-    /// The first bytes of its payload, unmasked.
-    pub(crate) fn head(&self) -> &[u8] {
-        &self.head[..self.head_bytes]
-    }
 }
 
 /// What the bytes given to a tracker were.
@@ -202,11 +190,8 @@ impl Header {
             frame: Frame {
                 kind,
                 payload_bytes,
-                head: [0; HEAD_BYTES_MAX],
-                head_bytes: 0,
             },
             left: payload_bytes,
-            mask: self.mask(),
         })
     }
 
@@ -231,34 +216,18 @@ impl Header {
                 .fold(0, |length, byte| length << 8 | u64::from(*byte)),
         }
     }
-
-    /// The mask; zeroes, which change nothing, where there is none.
-    fn mask(&self) -> [u8; 4] {
-        let mut mask = [0; 4];
-        if self.is_masked() {
-            let at = 2 + self.length_bytes();
-            mask.copy_from_slice(&self.bytes[at..at + 4]);
-        }
-        mask
-    }
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Payload {
     frame: Frame,
     left: u64,
-    mask: [u8; 4],
 }
 
 impl Payload {
     /// Takes what is its of the bytes and answers how many.
     fn pass(&mut self, bytes: &[u8]) -> usize {
         let used = usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
-        let frame = &mut self.frame;
-        for byte in bytes[..used].iter().take(HEAD_BYTES_MAX - frame.head_bytes) {
-            frame.head[frame.head_bytes] = byte ^ self.mask[frame.head_bytes % 4];
-            frame.head_bytes += 1;
-        }
         self.left -= used as u64;
         used
     }

@@ -27,27 +27,36 @@ impl Kept {
         Self::AtRest(packed::pack(session))
     }
 
-    /// The session, from now on in use.
-    pub(super) fn session(&mut self) -> Arc<Session> {
-        let session = match self {
+    /// The session; unpacked where it is at rest.
+    pub(super) fn session(&self) -> Arc<Session> {
+        match self {
             Self::AtRest(bytes) => Arc::new(
                 packed::unpack(bytes).expect("`pack` wrote these bytes, and nobody else can"),
             ),
             Self::InUse { session, .. } => Arc::clone(session),
-        };
-        *self = Self::InUse {
-            session: Arc::clone(&session),
-            asked: true,
-        };
-        session
+        }
     }
 
-    /// Puts it to rest, unless it was asked for since the last time.
-    pub(super) fn settle(&mut self) {
+    /// The same session, in use.
+    pub(super) fn in_use(&self) -> Self {
+        Self::InUse {
+            session: self.session(),
+            asked: true,
+        }
+    }
+
+    /// Puts it to rest, unless it was asked for since the last time. Tells whether it is in use.
+    pub(super) fn settle(&mut self) -> bool {
         match self {
-            Self::InUse { asked, .. } if *asked => *asked = false,
-            Self::InUse { session, .. } => *self = Self::new(session),
-            Self::AtRest(_) => {}
+            Self::InUse { asked, .. } if *asked => {
+                *asked = false;
+                true
+            }
+            Self::InUse { session, .. } => {
+                *self = Self::new(session);
+                false
+            }
+            Self::AtRest(_) => false,
         }
     }
 }

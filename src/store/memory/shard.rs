@@ -15,7 +15,11 @@ use crate::store::op::{
 use super::kept::Kept;
 
 /// How long a full store waits before it walks over a shard again in search of garbage.
-const FORGET_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const TIDY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Sessions of a shard that are in use at a time, at most. The others that are asked for are
+/// unpacked anew each time, so that a million sessions fit however many of them are busy.
+pub(super) const IN_USE_MAX: usize = 512;
 
 /// Records by sid.
 ///
@@ -25,7 +29,9 @@ const FORGET_AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Shard {
     entries: HashMap<Sid, Box<Entry>>,
     due: Due,
-    forgot: Option<Timestamp>,
+    /// Sessions in use, as far as known: the next `tidy` counts again.
+    in_use: usize,
+    tidied: Option<Timestamp>,
 }
 
 struct Entry {
@@ -141,6 +147,14 @@ fn living(entry: Option<&mut Box<Entry>>) -> Result<&mut Entry, NotAlive> {
 impl Shard {
     pub(super) fn record(&mut self, sid: Sid) -> Option<Record> {
         let entry = self.entries.get_mut(&sid)?;
+        match &mut entry.session {
+            Kept::InUse { asked, .. } => *asked = true,
+            at_rest @ Kept::AtRest(_) if self.in_use < IN_USE_MAX => {
+                *at_rest = at_rest.in_use();
+                self.in_use += 1;
+            }
+            Kept::AtRest(_) => {}
+        }
         Some(Record {
             session: entry.session.session(),
             last_active: entry.last_active,
@@ -315,18 +329,20 @@ impl Shard {
     /// What is watched is never forgotten: it has not been ended yet, and its end is owed.
     pub(super) fn tidy(&mut self, now: Timestamp) -> usize {
         let before = self.entries.len();
+        self.tidied = Some(now);
+        self.in_use = 0;
         self.entries.retain(|_, entry| {
-            entry.session.settle();
-            matches!(entry.standing, Standing::Watched { .. }) || now < entry.forget_at
+            let stays = matches!(entry.standing, Standing::Watched { .. }) || now < entry.forget_at;
+            self.in_use += usize::from(stays && entry.session.settle());
+            stays
         });
-        self.forgot = Some(now);
         before - self.entries.len()
     }
 
     /// The same for a full store, which is asked once for every id that it cannot take.
-    pub(super) fn forget_again(&mut self, now: Timestamp) -> usize {
-        let lately = |forgot| now.since(forgot) < FORGET_AGAIN_AFTER;
-        if self.forgot.is_some_and(lately) {
+    pub(super) fn tidy_again(&mut self, now: Timestamp) -> usize {
+        let lately = |tidied| now.since(tidied) < TIDY_AGAIN_AFTER;
+        if self.tidied.is_some_and(lately) {
             return 0;
         }
         self.tidy(now)

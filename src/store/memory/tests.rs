@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outbox::OUTBOX_MAX;
+use super::shard::IN_USE_MAX;
 use super::{MemoryStore, TIDIED_AT_ONCE};
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::policy::PolicyVersion;
@@ -177,15 +178,48 @@ fn a_pending_id_that_nobody_activates_is_forgotten() {
     assert!(!knows(&store, 1));
 }
 
+fn session(store: &MemoryStore, sid: Sid) -> Arc<Session> {
+    let record = store.look_up(&[sid]).records.remove(0).unwrap();
+    record.session
+}
+
 #[test]
 fn a_session_is_the_same_at_rest_and_in_use() {
     let store = MemoryStore::new(9);
     let new = user(at(9000));
     store.create(sid(1), new.clone());
-    for now in [1, 2, 3, 4] {
-        let record = store.look_up(&[sid(1)]).records[0].clone().unwrap();
-        assert_eq!(record.session, new.session, "before {now}");
-        (0..now).for_each(|_| sweep(&store, at(now)));
+    let asked = session(&store, sid(1));
+    assert_eq!(asked, new.session);
+    sweep(&store, at(1));
+    let again = session(&store, sid(1));
+    assert!(
+        Arc::ptr_eq(&again, &asked),
+        "asked for since the last sweep"
+    );
+    sweep(&store, at(2));
+    sweep(&store, at(3));
+    let rested = session(&store, sid(1));
+    assert!(!Arc::ptr_eq(&rested, &asked), "asked for by nobody since");
+    assert_eq!(rested, new.session);
+}
+
+#[test]
+fn a_shard_keeps_a_bounded_number_of_sessions_in_use() {
+    let store = MemoryStore::new(10_000);
+    let sid = |n: usize| Sid::from_bytes(((7_u128 << 120) + n as u128).to_be_bytes());
+    let everyone = || (0..IN_USE_MAX + 100).map(sid);
+    for sid in everyone() {
+        store.create(sid, user(at(9000)));
+    }
+    for now in 1..=3 {
+        let once: Vec<_> = everyone().map(|sid| session(&store, sid)).collect();
+        let twice = everyone().map(|sid| session(&store, sid));
+        let shared = once
+            .iter()
+            .zip(twice)
+            .filter(|(once, twice)| Arc::ptr_eq(once, twice));
+        assert_eq!(shared.count(), IN_USE_MAX);
+        sweep(&store, at(now));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::store::StoreError;
 use super::keys::{self, Bucket};
 use super::link::Attempt;
 use super::read::{bulk, count, list};
+use super::write::found;
 use super::{RedisStore, fault};
 
 /// Ids of one bucket that one round of `rearm_all` moves: 64 buckets take some 20 ms.
@@ -72,7 +73,7 @@ impl RedisStore {
             )
         };
         let answer = self.link.run(script, call).await?;
-        bulk(answer).map(|_| ())
+        found(answer).map(drop)
     }
 
     /// In rounds, so that no other command waits long.

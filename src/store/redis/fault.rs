@@ -93,3 +93,96 @@ fn shortened(text: &str) -> String {
         .unwrap_or(text.len());
     text[..text.floor_char_boundary(unquoted.min(TOLD_MAX))].to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use redis::{ServerError, Value, parse_redis_value};
+
+    use super::{TOLD_MAX, is_outage, of_answer};
+
+    fn complaint(text: &str) -> ServerError {
+        match parse_redis_value(format!("-{text}\r\n").as_bytes()) {
+            Ok(Value::ServerError(error)) => error,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn check(text: &str, kind: &str, outage: bool) {
+        let error = complaint(text);
+        assert_eq!(of_answer(&error).kind(), kind, "{text}");
+        assert_eq!(is_outage(&error), outage, "{text}");
+    }
+
+    #[test]
+    fn an_answer_is_refused_or_garbled_and_may_tell_of_an_outage() {
+        check(
+            "READONLY You can't write against a read only replica.",
+            "refused",
+            true,
+        );
+        check(
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "refused",
+            true,
+        );
+        check(
+            "MISCONF Redis is configured to save RDB snapshots",
+            "refused",
+            true,
+        );
+        check(
+            "NOREPLICAS Not enough good replicas to write.",
+            "refused",
+            true,
+        );
+        check(
+            "LOADING Redis is loading the dataset in memory",
+            "refused",
+            true,
+        );
+        check("MASTERDOWN Link with MASTER is down", "refused", true);
+        check("NOAUTH Authentication required.", "refused", true);
+        check("BUSY Redis is busy running a script.", "refused", true);
+        check("CLUSTERDOWN The cluster is down", "refused", true);
+        check(
+            "NOPERM this user has no permissions to run the 'xadd' command",
+            "refused",
+            false,
+        );
+        check("MOVED 3999 127.0.0.1:6381", "refused", false);
+        check("ERR unknown command 'HMGET'", "refused", false);
+        check("WRONGTYPE Operation against a key", "garbled", false);
+        check("GARBLED a record", "garbled", false);
+        check(
+            "ERR value is not an integer or out of range",
+            "garbled",
+            false,
+        );
+        check(
+            "ERR Error running script (call to f_1): WRONGTYPE Operation",
+            "garbled",
+            false,
+        );
+    }
+
+    #[test]
+    fn a_complaint_is_told_without_what_it_quotes_and_not_at_length() {
+        for (text, told) in [
+            (
+                "ERR unknown command 'X', with args beginning with: 'secret'",
+                "ERR unknown command 'X'",
+            ),
+            (
+                "WRONGTYPE Operation script: 1f, on @user_script:3.",
+                "WRONGTYPE Operation",
+            ),
+            ("NOAUTH", "NOAUTH"),
+        ] {
+            let error = of_answer(&complaint(text)).to_string();
+            assert!(error.ends_with(told), "{error}");
+        }
+        let long = complaint(&format!("ERR {}", "ü".repeat(TOLD_MAX)));
+        assert!(of_answer(&long).to_string().len() < 2 * TOLD_MAX);
+    }
+}

@@ -195,27 +195,31 @@ impl Link {
         }
     }
 
-    /// Sends commands, the first of them a write, that decide whether Redis serves. Where it does
-    /// not, on a connection of their own, which is used from then on if they succeed.
+    /// Sends commands, the first of them a write, that decide whether Redis serves. Where there is
+    /// no connection, on a new one, which is used from then on if the write succeeds.
     pub(super) async fn beat(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
         let limit = self.deadline.max(BEAT_LIMIT);
-        let line = match &**self.state.load() {
-            State::Up(line) => Some(Arc::clone(line)),
-            State::Unconnected | State::Down(_) => None,
-        };
-        let Some(line) = line else {
-            let probed = match timeout(limit, self.probe(commands)).await {
-                Ok(probed) => probed,
-                Err(_) => Err(StoreError::Late(limit)),
+        if let Some(Ok(line)) = self.known() {
+            let fault = match timeout(limit, line.send(commands)).await {
+                Ok(Ok(values)) => match written(values) {
+                    Ok(values) => return Ok(values),
+                    Err(fault) => fault,
+                },
+                Ok(Err(error)) => fault::of_connection(&error),
+                Err(_) => StoreError::Late(limit),
             };
-            return probed.inspect_err(|error| self.stay_down(error.clone()));
-        };
-        let beaten = match timeout(limit, line.send(commands)).await {
-            Ok(Ok(values)) => written(values),
-            Ok(Err(error)) => Err(fault::of_connection(&error)),
+            // A connection that breaks is no outage, as long as another can be made.
+            if !matches!(fault, StoreError::Unreachable(_)) {
+                self.fall(&line, fault.clone());
+                return Err(fault);
+            }
+            self.replace(&line, State::Unconnected);
+        }
+        let probed = match timeout(limit, self.probe(commands)).await {
+            Ok(probed) => probed,
             Err(_) => Err(StoreError::Late(limit)),
         };
-        beaten.inspect_err(|error| self.fall(&line, error.clone()))
+        probed.inspect_err(|fault| self.stay_down(fault.clone()))
     }
 
     async fn probe(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {

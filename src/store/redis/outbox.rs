@@ -81,12 +81,10 @@ impl Outbox {
         held.leased.len()
     }
 
-    fn lease(&self, entries: impl IntoIterator<Item = (Place, SessionEvent)>, until: Duration) {
+    fn lease(&self, place: Place, event: SessionEvent, until: Duration) {
         let mut held = self.held();
-        for (place, event) in entries {
-            if !held.untold.contains(&place) {
-                held.leased.insert(place, Leased { event, until });
-            }
+        if !held.untold.contains(&place) {
+            held.leased.insert(place, Leased { event, until });
         }
     }
 
@@ -181,36 +179,65 @@ impl RedisStore {
         Ok(filled.collect())
     }
 
-    /// Reads what nobody has read, and what nobody acknowledged within its lease. An entry that
-    /// is no event is left where it is: it must not hold up the others.
     async fn fetch(&self, buckets: &[Bucket], now: Duration) -> Result<(), StoreError> {
-        if buckets.is_empty() {
-            return Ok(());
-        }
-        let mut answers = self.link.call(|_: Attempt| reads(buckets)).await?;
-        if answers.iter().any(is_without_group) {
-            self.link.call(|_: Attempt| groups(buckets)).await?;
-            answers = self.link.call(|_: Attempt| reads(buckets)).await?;
-        }
-        let mut fault = None;
-        for (bucket, answers) in buckets.iter().zip(answers.chunks_mut(2)) {
-            for (answer, entries) in answers.iter_mut().zip([unread, abandoned]) {
-                let answer = std::mem::replace(answer, Value::Nil);
-                let mut read = Vec::new();
-                let decoded = entries(answer).map(|entries| {
-                    for entry in entries {
-                        match decode(*bucket, entry) {
-                            Ok(entry) => read.push(entry),
-                            Err(error) => fault = Some(error),
-                        }
-                    }
-                });
-                fault = decoded.err().or(fault);
-                self.outbox.lease(read, now + LEASE);
-            }
+        let read = self.read(buckets, now).await?;
+        let mut fault = read.fault;
+        if !read.without_group.is_empty() {
+            self.link
+                .call(|_: Attempt| groups(&read.without_group))
+                .await?;
+            let read = self.read(&read.without_group, now).await?;
+            fault = fault.or(read.fault);
         }
         fault.map_or(Ok(()), Err)
     }
+
+    /// Reads what nobody has read, and what nobody acknowledged within its lease.
+    async fn read(&self, buckets: &[Bucket], now: Duration) -> Result<Read, StoreError> {
+        let mut read = Read::default();
+        if buckets.is_empty() {
+            return Ok(read);
+        }
+        let mut answers = self
+            .link
+            .call(|_: Attempt| reads(buckets))
+            .await?
+            .into_iter();
+        for bucket in buckets {
+            let [unread, abandoned] =
+                [answers.next(), answers.next()].map(|answer| answer.unwrap_or(Value::Nil));
+            if is_without_group(&unread) {
+                read.without_group.push(*bucket);
+                continue;
+            }
+            for entries in [of_reading(unread), of_claiming(abandoned)] {
+                let leased = entries.and_then(|entries| self.lease(*bucket, entries, now));
+                read.fault = leased.err().or(read.fault);
+            }
+        }
+        Ok(read)
+    }
+
+    /// Keeps events for their reader. An entry that is none is left where it is: it must not hold
+    /// up the others.
+    fn lease(&self, bucket: Bucket, entries: Vec<Value>, now: Duration) -> Result<(), StoreError> {
+        let mut kept = Ok(());
+        for entry in entries {
+            match decode(bucket, entry) {
+                Ok((place, event)) => self.outbox.lease(place, event, now + LEASE),
+                Err(fault) => kept = Err(fault),
+            }
+        }
+        kept
+    }
+}
+
+/// What a reading of several buckets left to tell.
+#[derive(Default)]
+struct Read {
+    /// Where nobody has read before; these were not read either.
+    without_group: Vec<Bucket>,
+    fault: Option<StoreError>,
 }
 
 fn reads(buckets: &[Bucket]) -> Pipeline {
@@ -250,7 +277,7 @@ fn is_without_group(answer: &Value) -> bool {
 }
 
 /// The entries in an answer to XREADGROUP of one stream: `[[stream, entries]]`, or nothing.
-fn unread(answer: Value) -> Result<Vec<Value>, StoreError> {
+fn of_reading(answer: Value) -> Result<Vec<Value>, StoreError> {
     if answer == Value::Nil {
         return Ok(Vec::new());
     }
@@ -261,7 +288,7 @@ fn unread(answer: Value) -> Result<Vec<Value>, StoreError> {
 
 /// The entries in an answer to XAUTOCLAIM: `[cursor, entries, …]`. One that was deleted meanwhile
 /// is nil on servers before 7.
-fn abandoned(answer: Value) -> Result<Vec<Value>, StoreError> {
+fn of_claiming(answer: Value) -> Result<Vec<Value>, StoreError> {
     let entries = list(answer)?.into_iter().nth(1).ok_or_else(unexpected)?;
     let mut entries = list(entries)?;
     entries.retain(|entry| *entry != Value::Nil);
@@ -292,4 +319,78 @@ fn decode(bucket: Bucket, entry: Value) -> Result<(Place, SessionEvent), StoreEr
         bucket,
     };
     Ok((place, event))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bucket, Duration, EventId, LEASE, Outbox, Place};
+    use crate::store::event::{EventKind, LimitInForce, SessionEvent};
+
+    fn place(appended_ms: u64) -> Place {
+        Place {
+            appended_ms,
+            at_ms: 0,
+            number: 0,
+            bucket: Bucket::all().next().unwrap(),
+        }
+    }
+
+    fn event(id: &str) -> SessionEvent {
+        let limit = LimitInForce {
+            after_ms: 1,
+            rule: "role buyer".into(),
+        };
+        SessionEvent {
+            id: EventId(id.to_owned()),
+            event: EventKind::End,
+            at_ms: 0,
+            lineage: String::new(),
+            app: String::new(),
+            user: None,
+            roles: Vec::new(),
+            reason: None,
+            client: None,
+            age_ms: 0,
+            idle_ms: 0,
+            idle_timeout: limit.clone(),
+            absolute_timeout: limit,
+            policy: String::new(),
+        }
+    }
+
+    fn ids(events: Vec<SessionEvent>) -> Vec<String> {
+        events.into_iter().map(|event| event.id.0).collect()
+    }
+
+    #[test]
+    fn what_is_leased_comes_again_in_its_order_until_the_lease_is_over() {
+        let outbox = Outbox::default();
+        outbox.lease(place(2), event("second"), LEASE);
+        outbox.lease(place(1), event("first"), 2 * LEASE);
+        for _ in 0..2 {
+            assert_eq!(outbox.expire(LEASE - Duration::from_millis(1)), 2);
+            assert_eq!(ids(outbox.first(10)), ["first", "second"]);
+            assert_eq!(ids(outbox.first(1)), ["first"]);
+        }
+        assert_eq!(outbox.expire(LEASE), 1);
+        assert_eq!(ids(outbox.first(10)), ["first"]);
+    }
+
+    #[test]
+    fn what_is_acknowledged_never_comes_again_though_redis_does_not_know_it_yet() {
+        let outbox = Outbox::default();
+        outbox.lease(place(1), event("one"), LEASE);
+        let acknowledged = [EventId("one".into()), EventId("unknown".into())];
+        assert_eq!(outbox.acknowledged(&acknowledged), [place(1)]);
+        // Redis hands it out once more, since it was not told.
+        outbox.lease(place(1), event("one"), LEASE);
+        assert_eq!(ids(outbox.first(10)), Vec::<String>::new());
+        assert_eq!(
+            outbox.acknowledged(&[]),
+            [place(1)],
+            "it is told the next time"
+        );
+        outbox.told(&[place(1)]);
+        assert_eq!(outbox.acknowledged(&[]), []);
+    }
 }

@@ -9,13 +9,17 @@ use crate::domain::identity::Sid;
 use crate::domain::session::{Record, State};
 use crate::store::{LookUp, StoreError};
 
-use super::link::Attempt;
 use super::{RedisStore, codec, fault, keys};
 
 impl RedisStore {
-    /// The version of the cuts is read after the records, so that a cut made meanwhile is seen.
+    /// One round trip, or two where somebody cut since the last one.
     pub(in crate::store) async fn look_up(&self, sids: &[Sid]) -> Result<LookUp, StoreError> {
-        let answers = self.link.call(|_: Attempt| look_up(sids)).await?;
+        self.link.in_time(self.read_records(sids)).await
+    }
+
+    /// The version of the cuts is read after the records, so that a cut made meanwhile is seen.
+    async fn read_records(&self, sids: &[Sid]) -> Result<LookUp, StoreError> {
+        let (_, answers) = self.link.ask(&|_| look_up(sids)).await?;
         let mut answers = answers.into_iter();
         let mut records = Vec::with_capacity(sids.len());
         for (sid, answer) in sids.iter().zip(&mut answers) {
@@ -25,22 +29,12 @@ impl RedisStore {
             Some(text) => codec::decode_number(&text).ok_or_else(garbled_cuts)?,
             None => 0,
         };
-        let cuts = self.cuts.load_full();
-        if cuts.version() == version {
-            return Ok(LookUp { records, cuts });
+        let mut cuts = self.cuts.load_full();
+        if cuts.version() != version {
+            let (_, answers) = self.link.ask(&|_| all_cuts()).await?;
+            cuts = self.keep_cuts(answers.into_iter().next().unwrap_or(Value::Nil))?;
         }
-        let cuts = self.fetch_cuts().await?;
         Ok(LookUp { records, cuts })
-    }
-
-    async fn fetch_cuts(&self) -> Result<Arc<Cuts>, StoreError> {
-        let commands = |_: Attempt| {
-            let mut commands = Pipeline::with_capacity(1);
-            commands.cmd("HGETALL").arg(keys::CUTS);
-            commands
-        };
-        let answers = self.link.call(commands).await?;
-        self.keep_cuts(answers.into_iter().next().unwrap_or(Value::Nil))
     }
 
     /// Keeps a table as the last one read.
@@ -90,6 +84,12 @@ fn look_up(sids: &[Sid]) -> Pipeline {
     let mut command = Cmd::with_capacity(3, "HGET".len() + keys::CUTS.len() + 1);
     command.arg("HGET").arg(keys::CUTS).arg(keys::CUTS_VERSION);
     commands.add_command(command);
+    commands
+}
+
+fn all_cuts() -> Pipeline {
+    let mut commands = Pipeline::with_capacity(1);
+    commands.cmd("HGETALL").arg(keys::CUTS);
     commands
 }
 

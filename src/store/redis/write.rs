@@ -27,7 +27,7 @@ use super::{KEPT_LONGER, RedisStore, codec};
 const TOUCHES_AT_ONCE: usize = 256;
 
 /// What a script found in place of the state it needed.
-enum Found {
+pub(super) enum Found {
     Alive,
     Pending,
     Ended(EndReason),
@@ -96,8 +96,8 @@ impl RedisStore {
                 return;
             };
             for ((sid, at), answer) in touches.iter().zip(answers) {
-                if let Err(error) = self.touched(*sid, *at, answer) {
-                    tracing::warn!(%error, "a deferred touch could not be written");
+                if let Err(error @ StoreError::Garbled(_)) = self.touched(*sid, *at, answer) {
+                    tracing::warn!(%error, "a deferred touch is dropped");
                     self.touches.forget(*sid);
                 }
             }
@@ -266,7 +266,9 @@ impl RedisStore {
             on_all_keys(sid, |keys| script.on(keys, &arguments))
         };
         let touched = found(self.link.run(script, call).await?)?.into();
-        self.touches.forget(sid);
+        if touched != Touched::Alive {
+            self.touches.forget(sid);
+        }
         Ok(touched)
     }
 
@@ -333,7 +335,8 @@ fn on_all_keys<T>(sid: Sid, call: impl FnOnce(&[&[u8]]) -> T) -> T {
     ])
 }
 
-fn found(answer: Value) -> Result<Found, StoreError> {
+/// The state in a script's answer.
+pub(super) fn found(answer: Value) -> Result<Found, StoreError> {
     let Some(text) = bulk(answer)? else {
         return Ok(Found::Unknown);
     };

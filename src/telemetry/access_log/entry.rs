@@ -62,6 +62,8 @@ pub struct AccessEntry {
     pub bytes_in: Option<u64>,
     /// Bytes of the answer's body.
     pub bytes_out: u64,
+    /// Whether the answer's body came to its own end: neither broken off nor cut.
+    pub complete: bool,
 }
 
 /// What a request did to its session.
@@ -108,6 +110,7 @@ impl AccessEntry {
             store: None,
             bytes_in: None,
             bytes_out: 0,
+            complete: true,
         }
     }
 
@@ -139,6 +142,7 @@ impl AccessEntry {
             store_us: self.store.map(micros),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
+            complete: self.complete,
         }
     }
 }
@@ -170,6 +174,7 @@ pub(super) struct AccessLine<'a> {
     store_us: Option<u64>,
     bytes_in: Option<u64>,
     bytes_out: u64,
+    complete: bool,
 }
 
 /// Spelled as it is displayed, without a string in between.

@@ -60,6 +60,7 @@ fn entry(path: &str) -> AccessEntry {
         store: Some(Duration::from_micros(100)),
         bytes_in: None,
         bytes_out: 97,
+        complete: true,
     }
 }
 
@@ -77,7 +78,7 @@ async fn a_line_holds_what_a_replay_needs_and_no_user() {
         r#""access":"authenticated","activity":"active","verdict":"refuse","#,
         r#""reason":"session_idle_timeout","event":"end","status":401,"policy":"00000abc","#,
         r#""total_us":180,"own_us":80,"upstream_us":null,"store_us":100,"bytes_in":null,"#,
-        r#""bytes_out":97}"#,
+        r#""bytes_out":97,"complete":true}"#,
         "\n"
     );
     assert_eq!(fs::read_to_string(path).unwrap(), expected);

@@ -159,7 +159,9 @@ fn a_cut_wakes_the_waiter_of_each_direction() {
 async fn waiting_for_a_cut_yields_its_reason() {
     let registry = StreamRegistry::new(8);
     let stream = open(&registry, ANN, 1);
-    let waiting = tokio::spawn(async move { stream.cut().await });
+    let waiting = tokio::spawn(async move {
+        std::future::poll_fn(|cx| stream.poll_cut(Direction::ToClient, cx)).await
+    });
     tokio::task::yield_now().await;
     registry.cut(lineage(ANN), EndReason::AbsoluteTimeout);
     assert_eq!(waiting.await.unwrap(), EndReason::AbsoluteTimeout);

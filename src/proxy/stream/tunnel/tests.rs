@@ -11,11 +11,10 @@ use crate::proxy::stream::handle::StreamHandle;
 use crate::proxy::stream::registry::{StreamKey, StreamKind, StreamRegistry};
 use crate::proxy::stream::websocket::{CloseCode, close_frame};
 
-use super::{ANSWER_WITHIN, CLOSE_WITHIN, Protocol, TunnelEnd, Why, tunnel};
+use super::{ANSWER_WITHIN, CLOSE_WITHIN, TunnelEnd, Why, tunnel};
 
 const LINEAGE: Lineage = Lineage::from_bytes([1; 16]);
 const MASK: [u8; 4] = [9, 8, 7, 6];
-const WEB_SOCKET: Protocol = Protocol::WebSocket { mask: MASK };
 /// What every cut must keep to.
 const CUT_WITHIN: Duration = Duration::from_secs(1);
 const AT_ONCE: Duration = Duration::from_millis(5);
@@ -32,16 +31,16 @@ struct Ends {
     tunnel: JoinHandle<TunnelEnd>,
 }
 
-fn run(protocol: Protocol) -> Ends {
-    run_with(protocol, ROOM)
+fn run() -> Ends {
+    run_with(ROOM)
 }
 
-fn run_with(protocol: Protocol, client_room: usize) -> Ends {
+fn run_with(client_room: usize) -> Ends {
     let (client, near_client) = duplex(client_room);
     let (upstream, near_upstream) = duplex(ROOM);
     let registry = StreamRegistry::new(1);
     let handle = open(&registry);
-    let tunnel = tokio::spawn(tunnel(near_client, near_upstream, handle, protocol));
+    let tunnel = tokio::spawn(tunnel(near_client, near_upstream, handle, MASK));
     Ends {
         client,
         upstream,
@@ -108,25 +107,23 @@ fn farewell_upstream() -> Vec<u8> {
 
 #[tokio::test(start_paused = true)]
 async fn bytes_pass_both_ways_and_are_counted() {
-    for protocol in [Protocol::Opaque, WEB_SOCKET] {
-        let mut ends = run(protocol);
-        ends.show_client(TICK).await;
-        ends.show_upstream(PAID).await;
-        ends.show_client(TICK).await;
-        ends.client.shutdown().await.unwrap();
-        ends.upstream.shutdown().await.unwrap();
-        let expected = TunnelEnd {
-            to_client: 12,
-            to_upstream: 10,
-            why: Why::Closed,
-        };
-        assert_eq!(ends.end_between(Duration::ZERO, AT_ONCE).await, expected);
-    }
+    let mut ends = run();
+    ends.show_client(TICK).await;
+    ends.show_upstream(PAID).await;
+    ends.show_client(TICK).await;
+    ends.client.shutdown().await.unwrap();
+    ends.upstream.shutdown().await.unwrap();
+    let expected = TunnelEnd {
+        to_client: 12,
+        to_upstream: 10,
+        why: Why::Closed,
+    };
+    assert_eq!(ends.end_between(Duration::ZERO, AT_ONCE).await, expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_side_that_ended_its_half_still_receives() {
-    let mut ends = run(Protocol::Opaque);
+    let mut ends = run();
     ends.client.shutdown().await.unwrap();
     assert_eq!(ends.upstream.read(&mut [0; 1]).await.unwrap(), 0);
     ends.show_client(b"the answer").await;
@@ -134,7 +131,7 @@ async fn a_side_that_ended_its_half_still_receives() {
     let end = ends.end_between(Duration::ZERO, AT_ONCE).await;
     assert_eq!((end.why, end.to_client), (Why::Closed, 10));
 
-    let mut ends = run(Protocol::Opaque);
+    let mut ends = run();
     ends.upstream.shutdown().await.unwrap();
     assert_eq!(ends.client.read(&mut [0; 1]).await.unwrap(), 0);
     ends.show_upstream(b"the rest").await;
@@ -153,7 +150,7 @@ async fn a_connection_that_breaks_is_an_error_unless_it_said_good_bye() {
         upstream.write_all(sent).await.unwrap();
         let (mut client, near_client) = duplex(2);
         let handle = open(&StreamRegistry::new(1));
-        let running = tokio::spawn(tunnel(near_client, near_upstream, handle, WEB_SOCKET));
+        let running = tokio::spawn(tunnel(near_client, near_upstream, handle, MASK));
         assert_eq!(read(&mut client, 1).await, &sent[..1]);
         drop(client);
         assert_eq!(running.await.unwrap().why, why);
@@ -162,7 +159,7 @@ async fn a_connection_that_breaks_is_an_error_unless_it_said_good_bye() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_stops_the_upstream() {
-    let mut ends = run_with(Protocol::Opaque, 1);
+    let mut ends = run_with(1);
     let sent = timeout(AT_ONCE, async {
         let mut sent = 0;
         loop {
@@ -183,7 +180,7 @@ async fn nothing_waits_in_a_connection_that_writes_in_blocks() {
         BufStream::new(near_client),
         BufStream::new(near_upstream),
         open(&registry),
-        WEB_SOCKET,
+        MASK,
     ));
     upstream.write_all(TICK).await.unwrap();
     assert_eq!(read(&mut client, TICK.len()).await, TICK);
@@ -202,7 +199,7 @@ async fn a_flood_to_the_client_leaves_the_client_its_turn() {
         upstream,
         registry: _registry,
         tunnel: _tunnel,
-    } = run(Protocol::Opaque);
+    } = run();
     let (mut from_gateway, mut to_gateway) = tokio::io::split(client);
     let (mut heard, mut flood) = tokio::io::split(upstream);
     tokio::spawn(async move { while flood.write_all(&[0; 4096]).await.is_ok() {} });
@@ -215,7 +212,7 @@ async fn a_flood_to_the_client_leaves_the_client_its_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cut_between_frames_tells_both_sides_and_ends_with_the_clients_answer() {
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     ends.show_client(TICK).await;
     ends.show_upstream(PAID).await;
     ends.cut();
@@ -236,7 +233,7 @@ async fn a_cut_between_frames_tells_both_sides_and_ends_with_the_clients_answer(
 
 #[tokio::test(start_paused = true)]
 async fn a_tunnel_that_is_cut_before_it_starts_says_so_too() {
-    let ends = run(WEB_SOCKET);
+    let ends = run();
     ends.cut();
     assert_eq!(rest(ends.client).await, farewell());
     assert_eq!(rest(ends.upstream).await, farewell_upstream());
@@ -244,7 +241,7 @@ async fn a_tunnel_that_is_cut_before_it_starts_says_so_too() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_the_client_sends_after_a_cut_reaches_the_upstream() {
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     ends.show_upstream(PAID).await;
     ends.cut();
     ends.client.write_all(PAID).await.unwrap();
@@ -255,7 +252,7 @@ async fn nothing_the_client_sends_after_a_cut_reaches_the_upstream() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_never_answers_is_waited_for_within_the_bound() {
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     ends.show_client(TICK).await;
     ends.cut();
     ends.end_between(ANSWER_WITHIN, CUT_WITHIN).await;
@@ -264,7 +261,7 @@ async fn a_client_that_never_answers_is_waited_for_within_the_bound() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_hangs_up_instead_of_answering_is_not_waited_for() {
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     ends.show_client(TICK).await;
     ends.cut();
     ends.client.shutdown().await.unwrap();
@@ -273,7 +270,7 @@ async fn a_client_that_hangs_up_instead_of_answering_is_not_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_stopped_reading_holds_up_nothing() {
-    let mut ends = run_with(WEB_SOCKET, 8);
+    let mut ends = run_with(8);
     ends.upstream.write_all(&TICK.repeat(100)).await.unwrap();
     assert_eq!(read(&mut ends.client, 3).await, TICK[..3]);
     sleep(AT_ONCE).await;
@@ -285,7 +282,7 @@ async fn a_client_that_stopped_reading_holds_up_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_frame_that_the_client_has_begun_to_get_is_finished_first() {
     for split in 1..TICK.len() {
-        let mut ends = run(WEB_SOCKET);
+        let mut ends = run();
         ends.show_client(&TICK[..split]).await;
         ends.cut();
         sleep(CLOSE_WITHIN - AT_ONCE).await;
@@ -303,7 +300,7 @@ async fn a_frame_that_the_client_has_begun_to_get_is_finished_first() {
 #[tokio::test(start_paused = true)]
 async fn a_frame_whose_rest_never_comes_is_given_up_without_a_close_frame() {
     for split in 1..TICK.len() {
-        let mut ends = run(WEB_SOCKET);
+        let mut ends = run();
         ends.show_client(&TICK[..split]).await;
         ends.cut();
         let end = ends.end_between(CLOSE_WITHIN, CUT_WITHIN).await;
@@ -315,7 +312,7 @@ async fn a_frame_whose_rest_never_comes_is_given_up_without_a_close_frame() {
 
 #[tokio::test(start_paused = true)]
 async fn a_frame_without_an_end_is_given_up_while_it_pours() {
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     ends.show_client(b"\x82\x7f\0\0\xff\0\0\0\0\0").await;
     ends.cut();
     let (mut upstream, mut client) = (ends.upstream, ends.client);
@@ -336,7 +333,7 @@ async fn a_frame_without_an_end_is_given_up_while_it_pours() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upstream_that_ends_within_a_frame_is_not_waited_for() {
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     ends.show_client(&TICK[..3]).await;
     ends.cut();
     drop(ends.upstream);
@@ -352,7 +349,7 @@ async fn an_upstream_that_floods_is_cut_at_the_next_boundary() {
         mut upstream,
         registry,
         tunnel,
-    } = run_with(WEB_SOCKET, 7);
+    } = run_with(7);
     let flooding =
         tokio::spawn(async move { while upstream.write_all(&TICK.repeat(50)).await.is_ok() {} });
     let mut got = read(&mut client, 1000 * TICK.len() + 2).await;
@@ -370,7 +367,7 @@ async fn an_upstream_that_floods_is_cut_at_the_next_boundary() {
 
 #[tokio::test(start_paused = true)]
 async fn a_frame_that_the_upstream_has_begun_to_get_is_neither_finished_nor_followed() {
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     ends.show_upstream(&PAID[..7]).await;
     ends.cut();
     ends.client.write_all(&PAID[7..]).await.unwrap();
@@ -381,7 +378,7 @@ async fn a_frame_that_the_upstream_has_begun_to_get_is_neither_finished_nor_foll
 
 #[tokio::test(start_paused = true)]
 async fn a_side_that_had_its_close_frame_gets_no_second_one() {
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     let close = close_frame(CloseCode::GoingAway, "maintenance", None);
     ends.show_client(&close).await;
     ends.cut();
@@ -389,7 +386,7 @@ async fn a_side_that_had_its_close_frame_gets_no_second_one() {
     assert_eq!(rest(ends.client).await, b"");
     assert_eq!(rest(ends.upstream).await, farewell_upstream());
 
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     ends.show_upstream(&close_frame(CloseCode::GoingAway, "", Some(MASK)))
         .await;
     ends.cut();
@@ -400,7 +397,7 @@ async fn a_side_that_had_its_close_frame_gets_no_second_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_half_that_has_ended_is_told_nothing() {
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     ends.upstream.shutdown().await.unwrap();
     assert_eq!(ends.client.read(&mut [0; 1]).await.unwrap(), 0);
     ends.cut();
@@ -412,7 +409,7 @@ async fn a_half_that_has_ended_is_told_nothing() {
 #[tokio::test(start_paused = true)]
 async fn what_is_no_web_socket_passes_and_is_cut_without_a_frame() {
     let garbage = b"\xff\xff no frames here";
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     ends.show_client(garbage).await;
     ends.show_upstream(garbage).await;
     ends.cut();
@@ -423,7 +420,7 @@ async fn what_is_no_web_socket_passes_and_is_cut_without_a_frame() {
 
 #[tokio::test(start_paused = true)]
 async fn a_frame_whose_header_goes_wrong_after_the_cut_is_given_up_at_once() {
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     ends.show_client(b"\x89").await;
     ends.cut();
     ends.upstream.write_all(b"\x7e\0\x7e").await.unwrap();
@@ -432,20 +429,8 @@ async fn a_frame_whose_header_goes_wrong_after_the_cut_is_given_up_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_opaque_protocol_is_closed_at_once() {
-    let mut ends = run(Protocol::Opaque);
-    ends.show_client(TICK).await;
-    ends.show_upstream(PAID).await;
-    ends.cut();
-    let end = ends.end_between(Duration::ZERO, AT_ONCE).await;
-    assert_eq!(end.why, Why::Cut(EndReason::Revoked));
-    assert_eq!(rest(ends.client).await, b"");
-    assert_eq!(rest(ends.upstream).await, b"");
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_tunnel_leaves_the_registry_with_its_end() {
-    let mut ends = run(WEB_SOCKET);
+    let mut ends = run();
     ends.show_client(TICK).await;
     assert_eq!(ends.registry.len(StreamKind::Tunnel), 1);
     ends.cut();

@@ -96,26 +96,6 @@ fn a_step_stops_at_the_boundary_and_leaves_the_next_frame_alone() {
 }
 
 #[test]
-fn the_first_bytes_of_a_payload_are_told_unmasked() {
-    for (payload, head) in [
-        ("", ""),
-        ("tick", "tick"),
-        ("0123456789abcdef", "0123456789abcdef"),
-        ("0123456789abcdefg", "0123456789abcdef"),
-    ] {
-        for mask in [None, Some(MASK)] {
-            let bytes = frame(FIN | TEXT, mask, payload.as_bytes());
-            let mut tracker = FrameTracker::new();
-            tracker.follow(&bytes[..bytes.len() - 1]);
-            let Step::Frame { frame, .. } = tracker.step(&bytes[bytes.len() - 1..]) else {
-                panic!("the frame ends here");
-            };
-            assert_eq!(frame.head(), head.as_bytes());
-        }
-    }
-}
-
-#[test]
 fn extension_bits_and_fragments_pass() {
     let bytes = [
         frame(0x40 | TEXT, None, b"compressed"),

@@ -1,0 +1,275 @@
+mod properties;
+mod table;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Company, Decision, Found, Rules, Stale, Verdict, Write, decide};
+use crate::domain::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
+use crate::domain::cuts::{Cuts, Scope};
+use crate::domain::identity::{Lineage, Sid};
+use crate::domain::limits::Bounds;
+use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
+use crate::domain::session::{EndReason, Login, Record, Session, State, UserName};
+use crate::domain::time::Timestamp;
+
+const fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_millis(1_000 * seconds)
+}
+
+fn sid(n: u8) -> Sid {
+    Sid::from_bytes([n; 16])
+}
+
+fn role(name: &str, idle: u64, absolute: u64) -> Role {
+    Role {
+        name: RoleName::new(name),
+        idle: Duration::from_secs(idle),
+        absolute: Duration::from_secs(absolute),
+        users: [].into(),
+        groups: [].into(),
+    }
+}
+
+/// A buyer has 15 s idle and 60 s in all, an approver 10 s and 40 s, a visitor 5 s and 30 s.
+fn policy() -> Policy {
+    Policy {
+        version: PolicyVersion(1),
+        ceiling: Bounds::default(),
+        anonymous_idle: Duration::from_secs(5),
+        anonymous_absolute: Duration::from_secs(30),
+        roles: vec![role("buyer", 15, 60), role("approver", 10, 40)],
+    }
+}
+
+/// A living session that began, and was last active, at 0.
+fn record(lineage: u8, roles: Option<&[&str]>) -> Record {
+    let login = roles.map(|roles| Login {
+        admitted: at(0),
+        user: UserName::new("user-1"),
+        groups: Vec::new(),
+        roles: roles.iter().map(|name| RoleName::new(name)).collect(),
+        roles_learned: at(0),
+    });
+    Record {
+        session: Arc::new(Session {
+            lineage: Lineage::from_bytes([lineage; 16]),
+            generation: 0,
+            app: "app".into(),
+            started: at(0),
+            login,
+            device: None,
+            policy: PolicyVersion(1),
+            companions: Vec::new(),
+            scopes: Vec::new(),
+            token: None,
+        }),
+        last_active: at(0),
+        state: State::Alive,
+    }
+}
+
+fn buyer(lineage: u8) -> Record {
+    record(lineage, Some(&["buyer"]))
+}
+
+fn in_state(state: State) -> Record {
+    Record { state, ..buyer(1) }
+}
+
+fn ended(reason: EndReason) -> Record {
+    in_state(State::Ended { reason, at: at(0) })
+}
+
+fn superseded() -> Record {
+    let successor = sid(9);
+    in_state(State::Superseded {
+        at: at(0),
+        successor,
+    })
+}
+
+fn found(n: u8, record: Option<Record>) -> Found {
+    Found {
+        sid: sid(n),
+        record,
+        company: Company::Whole,
+    }
+}
+
+fn in_company(company: Company) -> Found {
+    Found {
+        company,
+        ..found(1, Some(buyer(1)))
+    }
+}
+
+/// A navigation to a protected page.
+const PAGE: RequestFacts = RequestFacts {
+    access: Access::Authenticated,
+    activity: Activity::Active,
+    on_stale: OnStale::Refuse,
+    client: Client::Navigation,
+    safety: Safety::Safe,
+    login_page: LoginPage::Elsewhere,
+};
+
+fn decide_at(now: Timestamp, facts: RequestFacts, found: &[Found]) -> Decision {
+    let rules = Rules {
+        policy: &policy(),
+        app: Bounds::default(),
+        cuts: &Cuts::default(),
+        now,
+    };
+    decide(rules, facts, found)
+}
+
+/// What a navigation to a protected page is told at 1 s.
+#[track_caller]
+fn check(found: &[Found], verdict: Verdict, write: Write) {
+    let decision = decide_at(at(1), PAGE, found);
+    assert_eq!((decision.verdict, decision.write), (verdict, write));
+    assert_eq!(decision.live.is_some(), verdict == Verdict::Forward);
+}
+
+#[track_caller]
+fn check_stale(found: &[Found], stale: Stale) {
+    check(found, Verdict::Refuse(stale), Write::Nothing);
+}
+
+#[test]
+fn one_living_id_in_whole_company_goes_on_and_is_touched() {
+    check(
+        &[found(1, Some(buyer(1)))],
+        Verdict::Forward,
+        Write::Touch(sid(1)),
+    );
+}
+
+#[test]
+fn each_way_to_be_stale_has_its_name() {
+    use EndReason::Logout;
+    check_stale(&[], Stale::NoSession);
+    check_stale(&[found(1, None)], Stale::Unknown);
+    check_stale(&[found(1, Some(in_state(State::Pending)))], Stale::Unknown);
+    check_stale(&[found(1, Some(ended(Logout)))], Stale::Ended(Logout));
+    check_stale(&[found(1, Some(superseded()))], Stale::Superseded);
+    check_stale(&[in_company(Company::Partial)], Stale::Partial);
+    check_stale(&[in_company(Company::Foreign)], Stale::Foreign);
+    let mixed = [found(1, Some(buyer(1))), found(2, Some(buyer(2)))];
+    check_stale(&mixed, Stale::Mixed);
+}
+
+#[test]
+fn a_visitor_at_a_protected_page_must_log_in_and_keeps_his_session() {
+    let visitor = [found(1, Some(record(1, None)))];
+    let decision = decide_at(at(1), PAGE, &visitor);
+    assert_eq!(decision.verdict, Verdict::Refuse(Stale::LoginRequired));
+    assert_eq!(decision.write, Write::Nothing);
+    assert_eq!(decision.live.map(|live| live.sid), Some(sid(1)));
+}
+
+#[test]
+fn a_due_end_is_written_before_the_refusal() {
+    let idle = EndReason::IdleTimeout;
+    for (now, end) in [(14, None), (15, Some(idle)), (16, Some(idle))] {
+        let decision = decide_at(at(now), PAGE, &[found(1, Some(buyer(1)))]);
+        let (verdict, write) = match end {
+            None => (Verdict::Forward, Write::Touch(sid(1))),
+            Some(reason) => (
+                Verdict::Refuse(Stale::Ended(reason)),
+                Write::End(vec![(sid(1), reason)]),
+            ),
+        };
+        assert_eq!(
+            (decision.verdict, decision.write),
+            (verdict, write),
+            "at {now}"
+        );
+    }
+}
+
+#[test]
+fn every_id_that_is_due_is_ended() {
+    let mut old = buyer(2);
+    old.last_active = at(59);
+    let ids = [found(1, Some(buyer(1))), found(2, Some(old))];
+    let decision = decide_at(at(60), PAGE, &ids);
+    let absolute = EndReason::AbsoluteTimeout;
+    assert_eq!(
+        decision.write,
+        Write::End(vec![(sid(1), absolute), (sid(2), absolute)])
+    );
+    assert_eq!(decision.verdict, Verdict::Refuse(Stale::Ended(absolute)));
+}
+
+#[test]
+fn a_cut_ends_what_it_covers() {
+    let rules = Rules {
+        policy: &policy(),
+        app: Bounds::default(),
+        cuts: &Cuts::new(1, [(Scope::All, at(0))]),
+        now: at(1),
+    };
+    let decision = decide(rules, PAGE, &[found(1, Some(buyer(1)))]);
+    let revoked = EndReason::Revoked;
+    assert_eq!(decision.verdict, Verdict::Refuse(Stale::Ended(revoked)));
+    assert_eq!(decision.write, Write::End(vec![(sid(1), revoked)]));
+}
+
+#[test]
+fn two_ids_of_one_lineage_go_on() {
+    let both = [found(1, Some(buyer(1))), found(2, Some(buyer(1)))];
+    check(&both, Verdict::Forward, Write::Touch(sid(1)));
+}
+
+#[test]
+fn one_bad_id_spoils_the_good_one_in_either_order() {
+    let good = || found(1, Some(buyer(1)));
+    let bad = [
+        (found(2, None), Stale::Unknown),
+        (found(2, Some(superseded())), Stale::Superseded),
+        (in_company(Company::Foreign), Stale::Foreign),
+        (in_company(Company::Partial), Stale::Partial),
+    ];
+    for (bad, stale) in bad {
+        check_stale(&[good(), bad.clone()], stale);
+        check_stale(&[bad.clone(), good()], stale);
+        check_stale(&[good(), good(), bad], stale);
+    }
+}
+
+#[test]
+fn of_several_faults_an_end_is_what_the_user_is_told() {
+    let end = || found(1, Some(ended(EndReason::Logout)));
+    let others = [
+        found(2, None),
+        found(2, Some(superseded())),
+        in_company(Company::Foreign),
+        found(2, Some(buyer(2))),
+    ];
+    for other in others {
+        let told = Stale::Ended(EndReason::Logout);
+        check_stale(&[end(), other.clone()], told);
+        check_stale(&[other.clone(), end()], told);
+        check_stale(&[found(3, Some(buyer(3))), other, end()], told);
+    }
+}
+
+#[test]
+fn the_strictest_of_two_roles_ends_the_session() {
+    let both = || [found(1, Some(record(1, Some(&["buyer", "approver"]))))];
+    assert_eq!(decide_at(at(9), PAGE, &both()).verdict, Verdict::Forward);
+    let idle = Verdict::Refuse(Stale::Ended(EndReason::IdleTimeout));
+    assert_eq!(decide_at(at(10), PAGE, &both()).verdict, idle);
+    let buyer = [found(1, Some(buyer(1)))];
+    assert_eq!(decide_at(at(10), PAGE, &buyer).verdict, Verdict::Forward);
+}
+
+#[test]
+fn the_live_session_tells_its_activity_before_this_request() {
+    let decision = decide_at(at(7), PAGE, &[found(1, Some(buyer(1)))]);
+    let live = decision.live.unwrap();
+    assert_eq!(live.last_active, at(0));
+    assert_eq!(live.limits.idle.after, Duration::from_secs(15));
+}
