@@ -3,6 +3,9 @@
 mod apps;
 mod carriers;
 mod harness;
+mod refusals;
+mod revocation;
 mod store_contract;
+mod streams;
 mod store_redis;
 mod timeouts;
