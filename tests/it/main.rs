@@ -6,6 +6,6 @@ mod harness;
 mod refusals;
 mod revocation;
 mod store_contract;
-mod streams;
 mod store_redis;
+mod streams;
 mod timeouts;
