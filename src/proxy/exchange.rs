@@ -137,7 +137,7 @@ impl Exchange {
         self.app = Some(Arc::clone(app));
         if let Some(entry) = &mut self.entry {
             entry.app = Some(Arc::clone(&app.app.name));
-            entry.route = Some(Arc::clone(&routed.label));
+            entry.route = routed.label.clone();
             entry.access = Some(routed.rule.access);
             entry.activity = Some(routed.rule.activity);
             entry.path = path.to_owned();
