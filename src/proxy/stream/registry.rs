@@ -2,7 +2,7 @@
 //!
 //! Between a request's verdict and `open`, the lineage may end and its streams be cut: a stream
 //! registered just after that is not cut by it. The watcher closes this gap. It looks up the
-//! sessions that `watched` names every 400 ms and cuts those it finds dead, so that such a stream
+//! sessions that `watched` names every 300 ms and cuts those it finds dead, so that such a stream
 //! lives for one tick at most.
 
 use std::collections::BTreeMap;
