@@ -11,12 +11,6 @@ use crate::domain::session::UserName;
 use super::answer_cookies::AnswerCookies;
 use super::form::Fields;
 
-/// Bytes of a login's request that are held to be read.
-pub(crate) const LOGIN_BODY_MAX: usize = 64 * 1024;
-
-/// Bytes of a login's answer that are held to be read. A longer one is passed on unread.
-pub(crate) const LOGIN_ANSWER_MAX: usize = 256 * 1024;
-
 /// Groups that are taken from one login.
 const GROUPS_MAX: usize = 64;
 
