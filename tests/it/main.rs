@@ -3,9 +3,11 @@
 mod apps;
 mod carriers;
 mod harness;
+mod headers;
+mod layers;
 mod refusals;
 mod revocation;
 mod store_contract;
-mod streams;
 mod store_redis;
+mod streams;
 mod timeouts;
