@@ -3,6 +3,8 @@
 mod apps;
 mod carriers;
 mod harness;
+mod headers;
+mod layers;
 mod refusals;
 mod revocation;
 mod store_contract;

@@ -20,7 +20,15 @@ pub(crate) struct Answer {
     headers: HeaderMap,
     body: AppBody,
     pub(super) gate: Option<Gate>,
-    pub(super) upgrade: bool,
+    pub(super) then: Then,
+}
+
+/// What the app does with the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    Answer,
+    SpeakWebSocket,
+    BreakOff,
 }
 
 impl Answer {
@@ -31,8 +39,15 @@ impl Answer {
             headers: HeaderMap::new(),
             body: AppBody::Whole(None),
             gate: None,
-            upgrade: false,
+            then: Then::Answer,
         }
+    }
+
+    /// No answer: the connection breaks off.
+    pub(crate) fn broken() -> Self {
+        let mut answer = Self::status(500);
+        answer.then = Then::BreakOff;
+        answer
     }
 
     /// 200 and a page.
@@ -69,7 +84,7 @@ impl Answer {
             .header("connection", "Upgrade")
             .header("upgrade", "websocket")
             .header("sec-websocket-accept", &accept);
-        answer.upgrade = true;
+        answer.then = Then::SpeakWebSocket;
         answer
     }
 

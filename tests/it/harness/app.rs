@@ -2,6 +2,7 @@
 //! that reached it. Tests judge by what it received, since that is what a gateway is for.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -15,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use super::answer::{Answer, AppBody};
+use super::answer::{Answer, AppBody, Then};
 
 /// A request as the app received it.
 #[derive(Debug, Clone)]
@@ -131,6 +132,16 @@ impl LegacyApp {
         Self { address, record }
     }
 
+    /// An app that does not run: its address refuses connections.
+    pub(crate) async fn absent() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("the loopback has a free port");
+        Self {
+            address: listener.local_addr().expect("it is bound"),
+            record: Arc::default(),
+        }
+    }
+
     /// Every request that reached the app, oldest first.
     pub(crate) fn requests(&self) -> Vec<Seen> {
         locked(&self.record.requests).clone()
@@ -166,7 +177,7 @@ async fn answer(
     record: Arc<Record>,
     behaviour: Arc<Behaviour>,
     mut request: Request<Incoming>,
-) -> Result<Response<AppBody>, hyper::Error> {
+) -> io::Result<Response<AppBody>> {
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, mut body) = request.into_parts();
     let index = {
@@ -182,7 +193,7 @@ async fn answer(
     };
     while let Some(frame) = body.frame().await {
         let seen = &mut locked(&record.requests)[index];
-        match frame?.into_data() {
+        match frame.map_err(io::Error::other)?.into_data() {
             Ok(data) => seen.body.extend_from_slice(&data),
             Err(frame) => seen
                 .trailers
@@ -194,8 +205,10 @@ async fn answer(
     if let Some(gate) = &answer.gate {
         gate.pass().await;
     }
-    if answer.upgrade {
-        tokio::spawn(speak(record, upgrade));
+    match answer.then {
+        Then::Answer => {}
+        Then::SpeakWebSocket => drop(tokio::spawn(speak(record, upgrade))),
+        Then::BreakOff => return Err(io::ErrorKind::ConnectionAborted.into()),
     }
     Ok(answer.into_response())
 }
