@@ -281,6 +281,7 @@ fn blank(proxy: &Proxy, asked: &Asked, cookies: &AnswerCookies) -> Session {
         generation: 0,
         app: Arc::clone(&asked.app.app.name),
         started: asked.now,
+        until: None,
         login: None,
         device: None,
         policy: asked.snapshot.config.policy.version,

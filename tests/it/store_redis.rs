@@ -88,6 +88,7 @@ fn session(n: u8) -> Session {
         generation: 0,
         app: "procurement".into(),
         started: START,
+        until: None,
         login: Some(Login {
             admitted: START,
             user: UserName::new("buyer-1"),

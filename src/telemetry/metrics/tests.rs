@@ -111,6 +111,7 @@ fn session(roles: Option<&[&str]>) -> Session {
         generation: 0,
         app: "shop".into(),
         started: at,
+        until: None,
         login: roles.map(|roles| Login {
             admitted: at,
             user: None,
