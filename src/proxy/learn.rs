@@ -460,13 +460,9 @@ async fn bind_companions(
 fn successor(asked: &Asked, sid: Sid, session: Arc<Session>, last_active: Timestamp) -> Successor {
     let policy = &asked.snapshot.config.policy;
     let limits = session.limits(policy, asked.app.app.bounds);
-    let due = session.is_authenticated().then(|| {
-        let idle_end = last_active.plus(limits.idle.after);
-        idle_end.min(session.started.plus(limits.absolute.after))
-    });
-    let forget_at = asked
-        .now
-        .plus(asked.snapshot.config.retention(session.is_authenticated()));
+    let authenticated = session.is_authenticated();
+    let due = authenticated.then(|| session.earliest_end(&limits, last_active));
+    let forget_at = asked.snapshot.config.forget_at(authenticated, asked.now);
     Successor {
         sid,
         session,
@@ -512,9 +508,7 @@ async fn end(
 ) -> Result<(), StoreError> {
     let authenticated = live.session.is_authenticated();
     let event = authenticated.then(|| Box::new(end_event(facts_of(asked, live), reason)));
-    let forget_at = asked
-        .now
-        .plus(asked.snapshot.config.retention(authenticated));
+    let forget_at = asked.snapshot.config.forget_at(authenticated, asked.now);
     let mut sid = live.sid;
     for _ in 0..SUCCESSORS_MAX {
         let end = End {
