@@ -167,6 +167,8 @@ impl Gateway {
             .push(tokio::spawn(sweeper.run(self.stop.clone())));
         let watch = Arc::clone(&self.proxy).watch_streams(self.stop.clone());
         self.workers.push(tokio::spawn(watch));
+        let watch = Arc::clone(&self.proxy).watch_adoptions(self.stop.clone());
+        self.workers.push(tokio::spawn(watch));
         self.workers.push(tokio::spawn(look_after(
             Arc::clone(&self.store),
             Arc::clone(&self.telemetry.metrics),

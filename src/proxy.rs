@@ -1,5 +1,6 @@
 //! The proxy: one request's way from a client to an app and back. Read `handle` first.
 
+mod adopt;
 mod answer_cookies;
 mod bind;
 mod bodies;
@@ -47,8 +48,9 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::StoreOp;
 
+use adopt::{ADOPTION_WINDOW, ADOPTIONS_MAX};
 use exchange::{Peer, REQUEST_ID};
-use quota::AnonymousQuota;
+use quota::Quota;
 use snapshot::{AppRuntime, Snapshot};
 use stream::registry::{STREAMS_MAX, StreamRegistry};
 use upstream::UpstreamPool;
@@ -68,7 +70,8 @@ pub struct Proxy {
     telemetry: Arc<Telemetry>,
     upstream: UpstreamPool,
     streams: StreamRegistry,
-    anonymous: AnonymousQuota,
+    anonymous: Quota,
+    adoptions: Quota,
     /// Exchanges and tunnels that run on when their connection's own task does not.
     tasks: TaskTracker,
 }
@@ -82,9 +85,9 @@ impl Proxy {
         entropy: Entropy,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        let anonymous = AnonymousQuota::new(config.anonymous, config.policy.anonymous_absolute);
+        let anonymous = Quota::new(config.anonymous, config.policy.anonymous_absolute);
         let upstream = UpstreamPool::new(&config.waits);
-        let snapshot = Snapshot::new(config, &telemetry.metrics);
+        let snapshot = Snapshot::new(config, &telemetry.metrics, &[]);
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             store,
@@ -94,6 +97,7 @@ impl Proxy {
             upstream,
             streams: StreamRegistry::new(STREAMS_MAX),
             anonymous,
+            adoptions: Quota::new(ADOPTIONS_MAX, ADOPTION_WINDOW),
             tasks: TaskTracker::new(),
         }
     }
@@ -143,7 +147,8 @@ impl Proxy {
     pub fn reload(&self, config: Arc<Config>) {
         self.anonymous
             .set(config.anonymous, config.policy.anonymous_absolute);
-        self.snapshot
-            .store(Arc::new(Snapshot::new(config, &self.telemetry.metrics)));
+        let before = self.snapshot.load();
+        let snapshot = Snapshot::new(config, &self.telemetry.metrics, &before.apps);
+        self.snapshot.store(Arc::new(snapshot));
     }
 }

@@ -234,6 +234,16 @@ impl Store {
         }
     }
 
+    /// When this app's ids were first adopted; now, where the store knows of no adoption.
+    ///
+    /// An instant that was told once changes only if the store was emptied.
+    pub async fn adoption_mark(&self, app: &str, now: Timestamp) -> Result<Timestamp, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.adoption_mark(app, now)),
+            Self::Redis(store) => store.adoption_mark(app, now).await,
+        }
+    }
+
     /// How many authenticated sessions of the deployment are alive.
     pub async fn alive(&self) -> Result<u64, StoreError> {
         match self {

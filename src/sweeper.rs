@@ -137,7 +137,7 @@ impl Sweeper {
             at: now,
             if_last_active: (reason == EndReason::IdleTimeout).then_some(record.last_active),
             event: Some(Box::new(end_event(facts, reason))),
-            forget_at: now.plus(config.retention(true)),
+            forget_at: config.forget_at(true, now),
         };
         if self.timed(StoreOp::End, self.store.end(sid, end)).await? == Ended::Now
             && let Some(app) = config.app(&session.app)

@@ -37,6 +37,7 @@ fn session(lineage: [u8; 16], user: &str) -> Session {
         generation: 1,
         app: "shop".into(),
         started: STARTED,
+        until: None,
         login: Some(Login {
             admitted: STARTED,
             user: UserName::new(user),

@@ -241,9 +241,7 @@ async fn end(
 ) -> Result<(), StoreError> {
     let authenticated = live.session.is_authenticated();
     let event = authenticated.then(|| Box::new(end_event(facts_of(asked, live), reason)));
-    let forget_at = asked
-        .now
-        .plus(asked.snapshot.config.retention(authenticated));
+    let forget_at = asked.snapshot.config.forget_at(authenticated, asked.now);
     let mut sid = live.sid;
     for _ in 0..SUCCESSORS_MAX {
         let end = End {

@@ -1,20 +1,21 @@
-//! How many anonymous ids are recorded: a flood of them must not fill the store.
+//! How many ids are recorded that no login vouches for: a flood of them must not fill the store.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::config::AnonymousCaps;
+use crate::config::Caps;
 use crate::domain::time::Timestamp;
 
 /// Client addresses that are counted one by one; beyond them a window starts anew for all.
 const CLIENTS_MAX: usize = 65_536;
 
-/// Counts the anonymous ids recorded by this gateway in the present window.
+/// Counts what this gateway recorded in the present window.
 ///
-/// A window is as long as such a session can live, so that the count bounds how many are alive.
-pub(crate) struct AnonymousQuota {
+/// For anonymous ids a window is as long as such a session can live, so that the count bounds how
+/// many are alive.
+pub(crate) struct Quota {
     window: Mutex<Window>,
 }
 
@@ -22,12 +23,12 @@ struct Window {
     began: Timestamp,
     total: usize,
     per_client: HashMap<IpAddr, usize>,
-    caps: AnonymousCaps,
+    caps: Caps,
     length: Duration,
 }
 
-impl AnonymousQuota {
-    pub(crate) fn new(caps: AnonymousCaps, length: Duration) -> Self {
+impl Quota {
+    pub(crate) fn new(caps: Caps, length: Duration) -> Self {
         let window = Window {
             began: Timestamp::from_millis(0),
             total: 0,
@@ -41,7 +42,7 @@ impl AnonymousQuota {
     }
 
     /// Takes over the caps of a new configuration.
-    pub(crate) fn set(&self, caps: AnonymousCaps, length: Duration) {
+    pub(crate) fn set(&self, caps: Caps, length: Duration) {
         let mut window = self.lock();
         window.caps = caps;
         window.length = length;
@@ -88,17 +89,17 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use std::time::Duration;
 
-    use super::AnonymousQuota;
-    use crate::config::AnonymousCaps;
+    use super::Quota;
+    use crate::config::Caps;
     use crate::domain::time::Timestamp;
 
     #[test]
     fn a_client_reaches_its_cap_and_others_do_not() {
-        let caps = AnonymousCaps {
+        let caps = Caps {
             total: 3,
             per_client: 2,
         };
-        let quota = AnonymousQuota::new(caps, Duration::from_secs(60));
+        let quota = Quota::new(caps, Duration::from_secs(60));
         let at = Timestamp::from_millis;
         let ask = |client: &str, now| quota.admit(client.parse().unwrap(), at(now));
         assert!(ask("10.0.0.1", 100_000));
@@ -111,11 +112,11 @@ mod tests {
 
     #[test]
     fn an_ipv6_client_is_its_network() {
-        let caps = AnonymousCaps {
+        let caps = Caps {
             total: 9,
             per_client: 1,
         };
-        let quota = AnonymousQuota::new(caps, Duration::from_secs(60));
+        let quota = Quota::new(caps, Duration::from_secs(60));
         let now = Timestamp::from_millis(100_000);
         assert!(quota.admit("2001:db8::1".parse().unwrap(), now));
         assert!(!quota.admit("2001:db8::2".parse().unwrap(), now));

@@ -40,6 +40,9 @@ pub(crate) struct Successor {
     pub(crate) session: Arc<Session>,
     /// The request that brought it about.
     pub(crate) at: Timestamp,
+    /// The last activity that it begins with: never later than its predecessor's, where it
+    /// inherits the clocks of one.
+    pub(crate) last_active: Timestamp,
     /// When the sweeper shall look at it; none for an anonymous one.
     pub(crate) due: Option<Timestamp>,
     pub(crate) forget_at: Timestamp,
@@ -121,7 +124,7 @@ impl Successor {
     fn to_record(&self, pending: bool) -> NewSession {
         NewSession {
             session: Arc::clone(&self.session),
-            last_active: self.at,
+            last_active: self.last_active,
             pending,
             forget_at: self.forget_at,
         }

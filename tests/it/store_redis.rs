@@ -88,6 +88,7 @@ fn session(n: u8) -> Session {
         generation: 0,
         app: "procurement".into(),
         started: START,
+        until: None,
         login: Some(Login {
             admitted: START,
             user: UserName::new("buyer-1"),
@@ -291,6 +292,7 @@ async fn the_documented_rule_is_enough() {
     let scope = curfew::domain::cuts::Scope::All;
     store.cut(scope.clone(), at(1), START).await.unwrap();
     store.cut(scope, at(3), at(2)).await.unwrap();
+    store.adoption_mark("shop", START).await.unwrap();
     assert!(serves(&store).await);
     let events = store.read_events(10).await.unwrap();
     let ids: Vec<EventId> = events.into_iter().map(|event| event.id).collect();

@@ -79,10 +79,11 @@ fn logged_in_session(proxy: &Proxy, asked: &Asked, cookies: &AnswerCookies, told
         .live
         .as_ref()
         .map_or(0, |live| live.session.generation + 1);
+    let before = asked.live.as_ref().map(|live| &*live.session);
     Session {
         generation,
         login: Some(login),
-        ..blank(proxy, asked, cookies)
+        ..blank(proxy, asked, before, cookies)
     }
 }
 

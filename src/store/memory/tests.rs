@@ -29,6 +29,7 @@ fn visitor(forget_at: Timestamp) -> NewSession {
             generation: 0,
             app: "app".into(),
             started: at(0),
+            until: None,
             login: None,
             device: None,
             policy: PolicyVersion(0),

@@ -19,7 +19,7 @@ use crate::store::op::{
 
 use super::keys::{self, Bucket};
 use super::link::Attempt;
-use super::read::{bulk, encode_scope, unexpected};
+use super::read::{bulk, count, encode_scope, unexpected};
 use super::touches::Offer;
 use super::{KEPT_LONGER, RedisStore, codec};
 
@@ -305,6 +305,27 @@ impl RedisStore {
         };
         let table = self.link.run(script, call).await?;
         self.keep_cuts(table)
+    }
+
+    /// Two plain commands in one round trip: the first alone guards the write.
+    pub(in crate::store) async fn adoption_mark(
+        &self,
+        app: &str,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        let commands = |_: Attempt| {
+            let mut commands = Pipeline::with_capacity(2);
+            let set = commands.cmd("HSETNX").arg(keys::ADOPTION).arg(app);
+            set.arg(now.as_millis());
+            commands.cmd("HGET").arg(keys::ADOPTION).arg(app);
+            commands
+        };
+        let mut answers = self.link.call(commands).await?.into_iter();
+        let mut answer = || answers.next().ok_or_else(unexpected);
+        count(answer()?)?;
+        bulk(answer()?)?
+            .and_then(|text| codec::decode_instant(&text))
+            .ok_or_else(|| StoreError::Garbled("an adoption's beginning".to_owned()))
     }
 
     /// Writes a deferred touch that is later than what somebody judged by, so that the script

@@ -61,6 +61,7 @@ pub(super) fn anonymous(n: u64) -> Session {
         generation: 0,
         app: "procurement".into(),
         started: at(0),
+        until: None,
         login: None,
         device: None,
         policy: PolicyVersion(7),
@@ -95,6 +96,7 @@ pub(super) fn elaborate(n: u64) -> Session {
     };
     Session {
         generation: 3,
+        until: Some(at(70_000)),
         login: Some(Login {
             admitted: at(5),
             user: UserName::new("Käufer \"1\" {}"),

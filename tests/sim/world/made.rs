@@ -33,6 +33,7 @@ impl World {
             generation: 0,
             app: "procurement".into(),
             started: ts(started),
+            until: None,
             login,
             device: None,
             policy: self.policy.version,
