@@ -37,12 +37,10 @@ impl AnswerCookies {
         let owned = cookies.map(|cookie| AnswerCookie {
             scope: CookieScope {
                 name: cookie.name.into(),
-                path: Some(
-                    cookie
-                        .path
-                        .unwrap_or_else(|| directory(request_path))
-                        .into(),
-                ),
+                path: Some(match cookie.path {
+                    Some(path) => path.into(),
+                    None => directory(request_path).into(),
+                }),
                 domain: cookie.domain.map(Arc::from),
             },
             value: cookie.value.as_bytes().into(),
@@ -86,11 +84,16 @@ impl AnswerCookies {
     }
 }
 
-/// The default path of a cookie: the request's path up to, but not with, its last slash.
-fn directory(request_path: &str) -> &str {
-    match request_path.rfind('/') {
-        None | Some(0) => "/",
-        Some(at) => &request_path[..at],
+/// The default path of a cookie: the request's path up to, but not with, its last slash; without
+/// path parameters, in which an id may stand that must not be kept.
+fn directory(request_path: &str) -> String {
+    let segments = request_path
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap_or(""));
+    let path = segments.collect::<Vec<_>>().join("/");
+    match path.rfind('/') {
+        None | Some(0) => "/".to_owned(),
+        Some(at) => path[..at].to_owned(),
     }
 }
 
@@ -141,5 +144,11 @@ mod tests {
                 ("SIG", Some("/"), Some("example.com"))
             ]
         );
+    }
+
+    #[test]
+    fn an_id_in_the_path_is_not_kept_as_a_scope() {
+        assert_eq!(super::directory("/app;jsessionid=A1/x;y=1/login"), "/app/x");
+        assert_eq!(super::directory("/login;jsessionid=A1"), "/");
     }
 }

@@ -136,22 +136,24 @@ pub(crate) async fn learn(
 /// The id that an answer announces.
 fn issued(asked: &Asked, view: &AnswerView<'_>) -> Option<Sid> {
     let app = &asked.app.app;
+    let keys = &asked.snapshot.config.keys;
+    // An id that was recorded under an older key is no new one because it is said again.
     let sid = |value: &[u8]| {
-        asked
-            .snapshot
-            .config
-            .keys
-            .sid(&app.namespace, &app.slot, value)
+        let known = asked.live.as_ref().map(|live| live.sid);
+        let mut sids = keys.sids(&app.namespace, &app.slot, value);
+        let first = sids.next()?;
+        let again = known.filter(|known| *known == first || sids.any(|sid| sid == *known));
+        Some(again.unwrap_or(first))
     };
     let cookie = asked
         .app
         .id_cookie()
         .and_then(|name| view.cookies.value_of(name));
-    cookie.map(sid).or_else(|| {
+    cookie.and_then(sid).or_else(|| {
         app.issued
             .iter()
             .find_map(|extractor| match view.find(extractor) {
-                Extracted::Values(values) if values.len() == 1 => Some(sid(values[0].as_bytes())),
+                Extracted::Values(values) if values.len() == 1 => sid(values[0].as_bytes()),
                 Extracted::Values(_) | Extracted::Absent | Extracted::Malformed => None,
             })
     })

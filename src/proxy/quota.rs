@@ -8,13 +8,14 @@ use std::time::Duration;
 use crate::config::Caps;
 use crate::domain::time::Timestamp;
 
-/// Client addresses that are counted one by one; beyond them a window starts anew for all.
+/// Client addresses that are counted one by one. Those that come beyond them wait for the next
+/// window: were the counts given up instead, whoever has many addresses could reset them at will.
 const CLIENTS_MAX: usize = 65_536;
 
 /// Counts what this gateway recorded in the present window.
 ///
-/// For anonymous ids a window is as long as such a session can live, so that the count bounds how
-/// many are alive.
+/// For anonymous ids a window is as long as such a session can live: no more than twice the cap,
+/// of this window and of the one before, are alive at once.
 pub(crate) struct Quota {
     window: Mutex<Window>,
 }
@@ -51,18 +52,23 @@ impl Quota {
     /// Whether one more may be recorded for this client; if so, it is counted.
     pub(crate) fn admit(&self, client: IpAddr, now: Timestamp) -> bool {
         let mut window = self.lock();
-        if now.since(window.began) >= window.length || window.per_client.len() >= CLIENTS_MAX {
+        if now.since(window.began) >= window.length {
             window.began = now;
             window.total = 0;
             window.per_client.clear();
         }
         let caps = window.caps;
-        let total = window.total;
-        let mine = window.per_client.entry(network(client)).or_default();
-        if total >= caps.total || *mine >= caps.per_client {
+        let client = network(client);
+        let mine = window.per_client.get(&client).copied();
+        let is_new = mine.is_none();
+        let mine = mine.unwrap_or_default();
+        if window.total >= caps.total
+            || mine >= caps.per_client
+            || (is_new && window.per_client.len() >= CLIENTS_MAX)
+        {
             return false;
         }
-        *mine += 1;
+        window.per_client.insert(client, mine + 1);
         window.total += 1;
         true
     }
@@ -87,9 +93,10 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv6Addr};
     use std::time::Duration;
 
-    use super::Quota;
+    use super::{CLIENTS_MAX, Quota};
     use crate::config::Caps;
     use crate::domain::time::Timestamp;
 
@@ -108,6 +115,20 @@ mod tests {
         assert!(ask("2001:db8::1", 100_003));
         assert!(!ask("2001:db8::2", 159_999), "the total is reached");
         assert!(ask("10.0.0.1", 160_000), "a new window");
+    }
+
+    #[test]
+    fn many_addresses_do_not_reset_what_is_counted() {
+        let caps = Caps {
+            total: usize::MAX,
+            per_client: 1,
+        };
+        let quota = Quota::new(caps, Duration::from_secs(60));
+        let now = Timestamp::from_millis(100_000);
+        let client = |n: usize| IpAddr::from(Ipv6Addr::from((n as u128) << 64));
+        assert!((0..CLIENTS_MAX).all(|n| quota.admit(client(n), now)));
+        assert!(!quota.admit(client(CLIENTS_MAX), now), "one too many");
+        assert!(!quota.admit(client(0), now), "still counted");
     }
 
     #[test]
