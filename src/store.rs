@@ -56,6 +56,10 @@ impl StoreError {
     }
 }
 
+/// Scopes that are cut at once: every look-up of a session is held against them, and each of them
+/// is forgotten when no session can be old enough for it. More are a case for cutting all.
+const CUTS_MAX: usize = 65_536;
+
 /// What one look-up found, in one round trip.
 #[derive(Debug, Clone)]
 pub struct LookUp {
@@ -173,6 +177,11 @@ impl Store {
         at: Timestamp,
         horizon: Timestamp,
     ) -> Result<Arc<Cuts>, StoreError> {
+        let table = self.look_up(&[]).await?.cuts;
+        if table.len() >= CUTS_MAX {
+            let message = format!("{CUTS_MAX} scopes are cut, as many as may be");
+            return Err(StoreError::Refused(message));
+        }
         match self {
             Self::Memory(store) => Ok(store.cut(scope, at, horizon)),
             Self::Redis(store) => store.cut(scope, at, horizon).await,
@@ -249,6 +258,14 @@ impl Store {
         match self {
             Self::Memory(store) => Ok(store.alive()),
             Self::Redis(store) => store.alive().await,
+        }
+    }
+
+    /// How many events this process had to drop because nobody acknowledged those before them.
+    pub fn events_dropped(&self) -> u64 {
+        match self {
+            Self::Memory(store) => store.events_dropped(),
+            Self::Redis(_) => 0,
         }
     }
 

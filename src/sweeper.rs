@@ -5,6 +5,7 @@
 //! again later. A gateway that dies in between loses only its claim.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -44,6 +45,8 @@ pub struct Sweeper {
     pub telemetry: Arc<Telemetry>,
     /// Wakes it before its time.
     pub nudge: Arc<Notify>,
+    /// Set when every session must be looked at: a limit may be tighter than when it was last.
+    pub look_at_all: Arc<AtomicBool>,
 }
 
 impl Sweeper {
@@ -66,6 +69,12 @@ impl Sweeper {
     /// # Errors
     /// When the store does not answer. What was claimed comes back when its lease is over.
     pub async fn sweep(&self) -> Result<(), StoreError> {
+        if self.look_at_all.swap(false, Ordering::AcqRel)
+            && let Err(error) = self.rearm_all().await
+        {
+            self.look_at_all.store(true, Ordering::Release);
+            return Err(error);
+        }
         loop {
             let now = self.clock.now();
             let due = self
@@ -86,6 +95,11 @@ impl Sweeper {
                 return Ok(());
             }
         }
+    }
+
+    async fn rearm_all(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.timed(StoreOp::Rearm, self.store.rearm_all(now)).await
     }
 
     async fn timed<T>(
