@@ -6,6 +6,7 @@ mod schema;
 mod serve;
 mod sessions;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -64,9 +65,19 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::demo(&args),
         Command::Sessions { command } => sessions::run(command),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "curfew", &mut std::io::stdout());
-            ExitCode::SUCCESS
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "curfew", &mut script);
+            told(io::stdout().write_all(&script))
         }
+    }
+}
+
+/// What printing came to. A reader that went away, such as `head`, has what it wanted.
+fn told(printed: io::Result<()>) -> ExitCode {
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
     }
 }
 

@@ -199,8 +199,8 @@ impl Gateway {
         self.admin_address
     }
 
-    /// Puts another configuration in force, from the next request on. Addresses, the store, the
-    /// keys' file and the records' files stay as they were started.
+    /// Puts another configuration in force, from the next request on. Addresses, the store and
+    /// the records' files stay as they were started.
     pub fn reload(&self, config: Config) {
         let config = Arc::new(config);
         self.proxy.reload(Arc::clone(&config));

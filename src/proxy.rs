@@ -2,6 +2,7 @@
 
 mod answer_cookies;
 mod bind;
+mod bodies;
 mod body;
 mod carriers;
 mod cookies;

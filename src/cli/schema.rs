@@ -5,12 +5,9 @@ use std::process::ExitCode;
 
 use crate::config::schema::schema;
 
-use super::failed;
+use super::told;
 
 /// Prints the schema, as it is committed in `config/curfew.schema.json`.
 pub(super) fn print() -> ExitCode {
-    match writeln!(anstream::stdout(), "{:#}", schema()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
-    }
+    told(writeln!(anstream::stdout(), "{:#}", schema()))
 }

@@ -67,6 +67,7 @@ pub(crate) struct Exchange {
     pub(crate) request_id: HeaderValue,
     began: Duration,
     waited: Option<Duration>,
+    waited_for_store: Option<Duration>,
     /// The ids it carries.
     found: Vec<FoundId>,
     app: Option<Arc<AppRuntime>>,
@@ -108,6 +109,7 @@ impl Exchange {
             request_id,
             began: monotonic(),
             waited: None,
+            waited_for_store: None,
             found: Vec::new(),
             app: None,
             store_down: false,
@@ -137,7 +139,7 @@ impl Exchange {
         self.app = Some(Arc::clone(app));
         if let Some(entry) = &mut self.entry {
             entry.app = Some(Arc::clone(&app.app.name));
-            entry.route = Some(Arc::clone(&routed.label));
+            entry.route = routed.label.clone();
             entry.access = Some(routed.rule.access);
             entry.activity = Some(routed.rule.activity);
             entry.path = path.to_owned();
@@ -283,6 +285,11 @@ impl Exchange {
         }
     }
 
+    /// The store answered, or failed to.
+    pub(crate) fn waited_for_store(&mut self, took: Duration) {
+        *self.waited_for_store.get_or_insert_default() += took;
+    }
+
     /// The answer taught something.
     pub(crate) fn learned(&mut self, lesson: &Lesson) {
         let Some(entry) = &mut self.entry else { return };
@@ -319,7 +326,8 @@ impl Exchange {
     /// of its body.
     pub(crate) fn finish(self, proxy: &Proxy, mut answer: Response<Body>) -> Response<Body> {
         let own = monotonic().saturating_sub(self.began);
-        let own = own.saturating_sub(self.waited.unwrap_or_default());
+        let waits = [self.waited, self.waited_for_store];
+        let own = own.saturating_sub(waits.into_iter().flatten().sum());
         proxy.telemetry.metrics.overhead(own);
         answer.headers_mut().insert(REQUEST_ID, self.request_id);
         let Some(mut entry) = self.entry else {
@@ -328,6 +336,7 @@ impl Exchange {
         entry.status = answer.status();
         entry.own = own;
         entry.upstream = self.waited;
+        entry.store = self.waited_for_store;
         let telemetry = Arc::clone(&proxy.telemetry);
         let tail = Tail {
             entry: Some(*entry),

@@ -78,9 +78,10 @@ async fn judge(
 
     let decision = match proxy.decide(exchange, &app, facts, &presented).await {
         Ok(decision) => decision,
-        // What needs no session is served without ids; nothing else may pass. A login may need
-        // its anonymous id, and could not be learned: better an honest 503 than a failed login.
-        Err(error) if facts.access == Access::Public && routed.logins.is_empty() => {
+        // A login may need its anonymous id, and could not be learned.
+        Err(_) if !routed.logins.is_empty() => return Err(ProxyError::LoginWithoutStore),
+        // What needs no session is served without ids; nothing else may pass.
+        Err(error) if facts.access == Access::Public => {
             exchange.store_failed(&error);
             decide_unknown(facts)
         }

@@ -2,6 +2,9 @@
 //!
 //! It is written before the client gets the answer, so that the request after it finds it.
 
+mod id;
+mod login;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,21 +15,18 @@ use crate::config::app::LoginRecipe;
 use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
 use crate::domain::limits::Limits;
-use crate::domain::session::{EndReason, Login, Record, Session, State};
+use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::event::SessionEvent;
-use crate::store::event::build::{self, EventFacts, end_event};
-use crate::store::op::{Bound, End, Ended, InPlaceLogin, Touched};
+use crate::store::event::build::{EventFacts, end_event};
+use crate::store::op::{End, Ended};
 use crate::telemetry::metrics::{LoginOutcome, StoreOp};
 
 use super::Proxy;
 use super::answer_cookies::AnswerCookies;
-use super::bind;
 use super::error::ProxyError;
 use super::recipe::{AnswerView, Attempt, Extracted, Told};
 use super::snapshot::{AppRuntime, Snapshot};
-use super::succession::{self, Succession, Successor};
 
 /// Rotations that an end follows. A session that rotates faster than it can be followed would
 /// have to do so at every one of these steps.
@@ -107,7 +107,7 @@ pub(crate) async fn learn(
     };
     let issued = issued(asked, &view);
     if let Some(login) = succeeded(asked, &view, issued) {
-        return log_in(proxy, asked, &view, issued, login).await;
+        return login::log_in(proxy, asked, &view, issued, login).await;
     }
     let left = logged_out(asked, &view, issued);
     if let Some(live) = left {
@@ -120,11 +120,11 @@ pub(crate) async fn learn(
     };
     match (issued, live) {
         (None, None) => {}
-        (Some(sid), None) => return found(proxy, asked, cookies, sid).await,
+        (Some(sid), None) => return id::found(proxy, asked, cookies, sid).await,
         (Some(sid), Some(live)) if sid != live.sid => {
-            return rotate(proxy, asked, cookies, live, sid).await;
+            return id::rotate(proxy, asked, cookies, live, sid).await;
         }
-        (_, Some(live)) => bind_companions(proxy, asked, cookies, live).await?,
+        (_, Some(live)) => id::bind_companions(proxy, asked, cookies, live).await?,
     }
     Ok(if left.is_some() {
         Lesson::LoggedOut
@@ -208,288 +208,6 @@ fn logged_out<'a>(
             .id_cookie()
             .is_some_and(|name| view.cookies.deletes(name));
     (by_recipe || deleted).then_some(live)
-}
-
-async fn log_in(
-    proxy: &Proxy,
-    asked: &Asked,
-    view: &AnswerView<'_>,
-    issued: Option<Sid>,
-    (recipe, told): (&LoginRecipe, Told),
-) -> Result<Lesson, ProxyError> {
-    if told.malformed {
-        tracing::warn!(
-            app = &*asked.app.app.name,
-            recipe = &*recipe.label,
-            "a login told its user or groups in a form that cannot be believed: strictest limits"
-        );
-    }
-    let session = Arc::new(logged_in_session(proxy, asked, view.cookies, told));
-    let kept = asked
-        .live
-        .as_ref()
-        .filter(|live| issued.is_none_or(|sid| sid == live.sid));
-    let lesson = match (kept, issued) {
-        (Some(live), _) => log_in_place(proxy, asked, live, Arc::clone(&session)).await?,
-        (None, Some(sid)) => log_in_anew(proxy, asked, sid, Arc::clone(&session)).await?,
-        (None, None) => Lesson::Nothing,
-    };
-    if matches!(lesson, Lesson::LoggedIn(_)) {
-        if let Some(attempt) = &asked.attempt {
-            asked
-                .app
-                .metrics
-                .login_seen(attempt.recipe, LoginOutcome::Success);
-        }
-        asked.app.metrics.started(&session, asked.now);
-        asked.app.relogged.remember(asked.presented.iter().copied());
-    }
-    Ok(lesson)
-}
-
-fn logged_in_session(proxy: &Proxy, asked: &Asked, cookies: &AnswerCookies, told: Told) -> Session {
-    let policy = &asked.snapshot.config.policy;
-    let user = told.user;
-    let roles = if told.malformed {
-        Vec::new()
-    } else {
-        policy.roles_of(user.as_ref().map(|user| user.as_str()), &told.groups)
-    };
-    let login = Login {
-        admitted: asked.now,
-        user,
-        groups: told
-            .groups
-            .iter()
-            .map(|group| Arc::from(group.as_str()))
-            .collect(),
-        roles,
-        roles_learned: asked.now,
-    };
-    let generation = asked
-        .live
-        .as_ref()
-        .map_or(0, |live| live.session.generation + 1);
-    Session {
-        generation,
-        login: Some(login),
-        ..blank(proxy, asked, cookies)
-    }
-}
-
-/// A session that begins with this request.
-fn blank(proxy: &Proxy, asked: &Asked, cookies: &AnswerCookies) -> Session {
-    let old = asked.live.as_ref().map(|live| &*live.session);
-    Session {
-        lineage: proxy.entropy.lineage(),
-        generation: 0,
-        app: Arc::clone(&asked.app.app.name),
-        started: asked.now,
-        login: None,
-        device: None,
-        policy: asked.snapshot.config.policy.version,
-        companions: bind::companions(asked, old, cookies),
-        scopes: bind::scopes(asked, old, cookies),
-        token: None,
-    }
-}
-
-async fn log_in_anew(
-    proxy: &Proxy,
-    asked: &Asked,
-    sid: Sid,
-    session: Arc<Session>,
-) -> Result<Lesson, ProxyError> {
-    let event = login_event(asked, &session);
-    let old = asked.live.as_ref().map(|live| {
-        let end = live.session.is_authenticated();
-        (
-            live.sid,
-            end.then(|| end_event(facts_of(asked, live), EndReason::Reauthenticated)),
-        )
-    });
-    let new = successor(asked, sid, Arc::clone(&session), asked.now);
-    let outcome = succession::log_in(proxy, old, new, event).await?;
-    match outcome {
-        Succession::Alive { reauthenticated } => {
-            if let (true, Some(live)) = (reauthenticated, &asked.live) {
-                proxy.ended(
-                    &asked.app,
-                    &live.session,
-                    EndReason::Reauthenticated,
-                    asked.now,
-                );
-            }
-            Ok(Lesson::LoggedIn(session))
-        }
-        Succession::Dropped | Succession::Taken => Ok(Lesson::Dropped),
-        Succession::Full => Err(ProxyError::StoreFull),
-    }
-}
-
-/// The app kept its id: the record begins a new generation in place, under a new lineage.
-async fn log_in_place(
-    proxy: &Proxy,
-    asked: &Asked,
-    live: &Live,
-    session: Arc<Session>,
-) -> Result<Lesson, ProxyError> {
-    let mut events: Vec<SessionEvent> = Vec::with_capacity(2);
-    if live.session.is_authenticated() {
-        events.push(end_event(facts_of(asked, live), EndReason::Reauthenticated));
-    }
-    events.push(login_event(asked, &session));
-    let new = successor(asked, live.sid, Arc::clone(&session), asked.now);
-    let login = InPlaceLogin {
-        last_active: asked.now,
-        due: new.due.unwrap_or(asked.now),
-        forget_at: new.forget_at,
-        events,
-    };
-    let bound = Bound {
-        lineage: live.session.lineage,
-        session: Arc::clone(&session),
-        login: Some(Box::new(login)),
-    };
-    match proxy
-        .timed(StoreOp::Bind, proxy.store.bind(live.sid, bound))
-        .await?
-    {
-        Touched::Alive => {
-            if live.session.is_authenticated() {
-                proxy.ended(
-                    &asked.app,
-                    &live.session,
-                    EndReason::Reauthenticated,
-                    asked.now,
-                );
-            }
-            Ok(Lesson::LoggedIn(session))
-        }
-        Touched::Ended(_) | Touched::Superseded(_) | Touched::Unknown => Ok(Lesson::Dropped),
-    }
-}
-
-/// An id that nobody logged in with. Above the caps it is not recorded, and so is not admitted.
-async fn found(
-    proxy: &Proxy,
-    asked: &Asked,
-    cookies: &AnswerCookies,
-    sid: Sid,
-) -> Result<Lesson, ProxyError> {
-    if !proxy.anonymous.admit(asked.client, asked.now) {
-        asked.app.metrics.anonymous_unrecorded();
-        return Ok(Lesson::Nothing);
-    }
-    let session = Arc::new(blank(proxy, asked, cookies));
-    let new = successor(asked, sid, session, asked.now);
-    match succession::found(proxy, new).await? {
-        Succession::Alive { .. } => Ok(Lesson::Found),
-        Succession::Taken => taken(proxy, asked, sid).await,
-        Succession::Dropped => Ok(Lesson::Dropped),
-        Succession::Full => {
-            asked.app.metrics.anonymous_unrecorded();
-            Ok(Lesson::Nothing)
-        }
-    }
-}
-
-/// An app that announces an id which is known: alive, it may just say it again; dead, it stays
-/// dead whatever the app says.
-async fn taken(proxy: &Proxy, asked: &Asked, sid: Sid) -> Result<Lesson, ProxyError> {
-    let found = proxy
-        .timed(StoreOp::LookUp, proxy.store.look_up(&[sid]))
-        .await?;
-    let alive = |record: &Record| {
-        record.state == State::Alive && *record.session.app == *asked.app.app.name
-    };
-    // Only an anonymous session may be announced to a request that did not carry it: whoever
-    // gets an authenticated one's id by an answer would be logged in without a login.
-    let harmless = found
-        .records
-        .first()
-        .and_then(Option::as_ref)
-        .is_some_and(|record| alive(record) && !record.session.is_authenticated());
-    Ok(if harmless {
-        Lesson::Nothing
-    } else {
-        Lesson::Dropped
-    })
-}
-
-async fn rotate(
-    proxy: &Proxy,
-    asked: &Asked,
-    cookies: &AnswerCookies,
-    live: &Live,
-    sid: Sid,
-) -> Result<Lesson, ProxyError> {
-    let mut session = (*live.session).clone();
-    session.companions = bind::companions(asked, Some(&live.session), cookies);
-    session.scopes = bind::scopes(asked, Some(&live.session), cookies);
-    let new = successor(asked, sid, Arc::new(session), live.last_active);
-    match succession::rotate(proxy, live.sid, new).await? {
-        Succession::Alive { .. } => {
-            proxy.streams.rename(live.session.lineage, live.sid, sid);
-            Ok(Lesson::Rotated)
-        }
-        Succession::Dropped | Succession::Taken => Ok(Lesson::Dropped),
-        Succession::Full => Err(ProxyError::StoreFull),
-    }
-}
-
-/// The answer sets cookies that accompany an id that stays: they belong to it from now on.
-async fn bind_companions(
-    proxy: &Proxy,
-    asked: &Asked,
-    cookies: &AnswerCookies,
-    live: &Live,
-) -> Result<(), StoreError> {
-    let companions = bind::companions(asked, Some(&live.session), cookies);
-    let scopes = bind::scopes(asked, Some(&live.session), cookies);
-    if companions == live.session.companions && scopes == live.session.scopes {
-        return Ok(());
-    }
-    let session = Session {
-        companions,
-        scopes,
-        ..(*live.session).clone()
-    };
-    let bound = Bound {
-        lineage: live.session.lineage,
-        session: Arc::new(session),
-        login: None,
-    };
-    proxy
-        .timed(StoreOp::Bind, proxy.store.bind(live.sid, bound))
-        .await
-        .map(drop)
-}
-
-/// `last_active` is the last activity that the new id will have at the least: the sweeper may
-/// look too early, never too late.
-fn successor(asked: &Asked, sid: Sid, session: Arc<Session>, last_active: Timestamp) -> Successor {
-    let policy = &asked.snapshot.config.policy;
-    let limits = session.limits(policy, asked.app.app.bounds);
-    let due = session.is_authenticated().then(|| {
-        let idle_end = last_active.plus(limits.idle.after);
-        idle_end.min(session.started.plus(limits.absolute.after))
-    });
-    let forget_at = asked
-        .now
-        .plus(asked.snapshot.config.retention(session.is_authenticated()));
-    Successor {
-        sid,
-        session,
-        at: asked.now,
-        due,
-        forget_at,
-    }
-}
-
-fn login_event(asked: &Asked, session: &Session) -> SessionEvent {
-    let limits = session.limits(&asked.snapshot.config.policy, asked.app.app.bounds);
-    build::login_event(facts(asked, session, asked.now, &limits))
 }
 
 fn facts<'a>(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::clock::monotonic;
 use crate::config::app::App;
 use crate::domain::access::RequestFacts;
 use crate::domain::cuts::Cuts;
@@ -60,14 +61,14 @@ impl Proxy {
     /// The records of all ids, in one round trip; none where there is no id.
     async fn look_up(
         &self,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
         app: &AppRuntime,
         presented: &Presented,
     ) -> Result<(Vec<Found>, Arc<Cuts>), StoreError> {
         if presented.ids.is_empty() {
             return Ok((Vec::new(), Arc::default()));
         }
-        let keys = &exchange.snapshot.config.keys;
+        let keys = &Arc::clone(&exchange.snapshot.config.keys);
         let App {
             namespace,
             slot,
@@ -79,7 +80,7 @@ impl Proxy {
             .flat_map(|id| keys.sids(namespace, slot, id.as_bytes()))
             .collect();
         let looked_up = self
-            .timed(StoreOp::LookUp, self.store.look_up(&sids))
+            .asked(exchange, StoreOp::LookUp, self.store.look_up(&sids))
             .await?;
         // An id may have been recorded under any of the keys; each record counts once.
         let per_id = sids
@@ -106,19 +107,37 @@ impl Proxy {
         Ok((found.collect(), looked_up.cuts))
     }
 
+    /// A call of the store for this exchange, whose time is taken and is not the gateway's own.
+    async fn asked<T>(
+        &self,
+        exchange: &mut Exchange,
+        op: StoreOp,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let began = monotonic();
+        let answer = call.await;
+        let took = monotonic().saturating_sub(began);
+        self.telemetry
+            .metrics
+            .store_called(op, took, answer.as_ref().err());
+        exchange.waited_for_store(took);
+        answer
+    }
+
     async fn write(
         &self,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
         app: &AppRuntime,
         facts: RequestFacts,
         found: &[Found],
         decision: Decision,
     ) -> Result<Written, StoreError> {
+        let now = exchange.now;
         match &decision.write {
             Write::Nothing => Ok(Written::Decided(decision)),
             Write::Touch(sid) => Ok(
                 match self
-                    .timed(StoreOp::Touch, self.store.touch(*sid, exchange.now))
+                    .asked(exchange, StoreOp::Touch, self.store.touch(*sid, now))
                     .await?
                 {
                     Touched::Alive => Written::Decided(decision),
@@ -148,13 +167,13 @@ impl Proxy {
     /// Ends a session whose limit or cut was reached; false where a touch came in between.
     async fn end_due(
         &self,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
         app: &AppRuntime,
         sid: Sid,
         record: &Record,
         reason: EndReason,
     ) -> Result<bool, StoreError> {
-        let config = &exchange.snapshot.config;
+        let config = &Arc::clone(&exchange.snapshot.config);
         let session = &record.session;
         let limits = session.limits(&config.policy, app.app.bounds);
         let facts = EventFacts {
@@ -173,7 +192,10 @@ impl Proxy {
             event: authenticated.then(|| Box::new(end_event(facts, reason))),
             forget_at: exchange.now.plus(config.retention(authenticated)),
         };
-        match self.timed(StoreOp::End, self.store.end(sid, end)).await? {
+        match self
+            .asked(exchange, StoreOp::End, self.store.end(sid, end))
+            .await?
+        {
             Ended::Now => {
                 self.ended(app, session, reason, exchange.now);
                 Ok(true)

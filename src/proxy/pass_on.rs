@@ -2,38 +2,28 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, EXPECT, HOST, SET_COOKIE};
+use http::header::{EXPECT, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, request, response};
-use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use serde_json::Value;
 
 use crate::clock;
-use crate::config::app::{HostHeader, LoginRecipe};
+use crate::config::app::HostHeader;
 use crate::domain::access::{Access, Client};
 use crate::domain::decide::{Decision, Verdict};
 
 use super::Proxy;
 use super::answer_cookies::AnswerCookies;
+use super::bodies::Bodies;
 use super::body::Body;
 use super::carriers::{self, Presented, Strip};
 use super::error::ProxyError;
 use super::exchange::{Exchange, REQUEST_ID};
 use super::head::hygiene;
 use super::learn::{self, AnswerHead, Asked, Lesson};
-use super::recipe::{self, LOGIN_ANSWER_MAX, LOGIN_BODY_MAX};
 use super::route::Routed;
 use super::set_cookie;
 use super::snapshot::AppRuntime;
-use super::stream::body::CountedBody;
-use super::stream::progress::{Direction, Progress};
-use super::stream::registry::{StreamKey, StreamKind};
 use super::{bind, upgrade};
-
-/// Bodies up to this size are not watched: they are over before a session's end could cut them.
-const UNWATCHED_BYTES_MAX: u64 = 64 * 1024;
 
 /// A request that may go on, and why.
 pub(crate) struct Admitted {
@@ -60,26 +50,12 @@ pub(crate) async fn pass_on(
         body,
         ..
     } = admitted;
-    let recipes: Vec<&LoginRecipe> = routed
-        .logins
-        .iter()
-        .filter_map(|index| app.app.logins.get(*index))
-        .collect();
-    let (body, read) = if recipe::reads_request(&recipes) {
-        let bytes = read_login(&parts, body).await?;
-        (Body::whole(bytes.clone()), bytes)
-    } else {
-        let body = watched(proxy, &app, &decision, body, Direction::ToUpstream)?;
-        (body, Bytes::new())
+    let bodies = Bodies {
+        proxy,
+        app: &app,
+        live: decision.live.as_ref(),
     };
-    let attempt = recipe::attempt(&app.app.logins, &routed.logins, &parts, &read);
-    if recipes
-        .iter()
-        .any(|recipe| recipe::reads_answer(recipe, &app.app.issued))
-    {
-        let identity = HeaderValue::from_static("identity");
-        parts.headers.insert(ACCEPT_ENCODING, identity);
-    }
+    let (body, attempt) = bodies.read_request(&routed, &mut parts, body).await?;
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);
     dress(exchange, &app, &mut parts, upgrade.is_some());
 
@@ -92,21 +68,15 @@ pub(crate) async fn pass_on(
         return upgrade::join(proxy, &app, &decision, upgrade, parts, body);
     }
 
-    let (json, body) = match &attempt {
-        Some(attempt) if recipe::reads_answer(&app.app.logins[attempt.recipe], &app.app.issued) => {
-            read_answer(proxy, &app, &decision, &parts, body).await?
-        }
-        _ => (
-            None,
-            watched(proxy, &app, &decision, body, Direction::ToClient)?,
-        ),
+    let (json, body) = bodies.read_answer(attempt.as_ref(), &parts, body).await?;
+    let now = clock::wall();
+    let cookies = AnswerCookies::read(&parts.headers, &app.read_cookies, &asked_path, now);
+    let head = AnswerHead {
+        parts,
+        cookies,
+        json,
+        asked_path,
     };
-    let cookies = AnswerCookies::read(
-        &parts.headers,
-        &app.read_cookies,
-        &asked_path,
-        clock::wall(),
-    );
     let asked = Asked {
         snapshot: Arc::clone(&exchange.snapshot),
         app: Arc::clone(&app),
@@ -117,22 +87,9 @@ pub(crate) async fn pass_on(
         attempt,
         logout: routed.logout,
     };
-    let head = learn_from(
-        proxy,
-        exchange,
-        asked,
-        AnswerHead {
-            parts,
-            cookies,
-            json,
-            asked_path,
-        },
-    )
-    .await?;
-    Ok(Response::from_parts(
-        undress(exchange, &app, &decision, &routed, head),
-        body,
-    ))
+    let head = learn_from(proxy, exchange, asked, head).await?;
+    let parts = undress(exchange, &app, &decision, &routed, head);
+    Ok(Response::from_parts(parts, body))
 }
 
 /// Takes everything out of a request that the verdict does not let pass.
@@ -165,83 +122,6 @@ fn take_out(exchange: &Exchange, admitted: &mut Admitted) {
         _ if needs_session => carriers::strip(parts, shape, Strip::Session),
         _ => carriers::strip(parts, shape, Strip::Ids),
     }
-}
-
-/// Holds the body of a login that has to be read.
-async fn read_login(parts: &request::Parts, body: Incoming) -> Result<Bytes, ProxyError> {
-    let coding = parts.headers.get(CONTENT_ENCODING);
-    if coding.is_some_and(|coding| coding != "identity") {
-        return Err(ProxyError::LoginEncoded);
-    }
-    collect(body, LOGIN_BODY_MAX).await
-}
-
-async fn collect(body: Incoming, limit: usize) -> Result<Bytes, ProxyError> {
-    match Limited::new(body, limit).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ProxyError::LoginTooLarge { limit }),
-        Err(_) => Err(ProxyError::BodyBroken),
-    }
-}
-
-/// Holds a login's answer, where a recipe reads it and it is short enough to be read.
-async fn read_answer(
-    proxy: &Proxy,
-    app: &AppRuntime,
-    decision: &Decision,
-    parts: &response::Parts,
-    body: Incoming,
-) -> Result<(Option<Value>, Body), ProxyError> {
-    let fits = body
-        .size_hint()
-        .upper()
-        .is_some_and(|upper| upper <= LOGIN_ANSWER_MAX as u64);
-    let chunked = body.size_hint().upper().is_none();
-    if parts.headers.contains_key(CONTENT_ENCODING) || !(fits || chunked) {
-        return Ok((
-            None,
-            watched(proxy, app, decision, body, Direction::ToClient)?,
-        ));
-    }
-    match Limited::new(body, LOGIN_ANSWER_MAX).collect().await {
-        Ok(whole) => {
-            let bytes = whole.to_bytes();
-            Ok((serde_json::from_slice(&bytes).ok(), Body::whole(bytes)))
-        }
-        Err(error) if error.is::<LengthLimitError>() => Err(ProxyError::LoginAnswerTooLarge),
-        Err(_) => Err(ProxyError::AnswerBroken),
-    }
-}
-
-/// A body on its way. One that may still run when its session ends is registered to be cut then.
-fn watched(
-    proxy: &Proxy,
-    app: &AppRuntime,
-    decision: &Decision,
-    body: Incoming,
-    direction: Direction,
-) -> Result<Body, ProxyError> {
-    let is_short = body
-        .size_hint()
-        .upper()
-        .is_some_and(|bytes| bytes <= UNWATCHED_BYTES_MAX);
-    let counted = match &decision.live {
-        Some(live) if !is_short => {
-            let key = StreamKey {
-                lineage: live.session.lineage,
-                sid: live.sid,
-                app: Arc::clone(&app.app.name),
-            };
-            let handle = proxy.streams.open(key, StreamKind::Body);
-            CountedBody::cuttable(
-                body,
-                direction,
-                handle.map_err(|_| ProxyError::StreamsFull)?,
-            )
-        }
-        _ => CountedBody::new(body, direction, Progress::default()),
-    };
-    Ok(Body::passing(counted))
 }
 
 /// Writes the last of a request's head that is the gateway's own.

@@ -11,12 +11,6 @@ use crate::domain::session::UserName;
 use super::answer_cookies::AnswerCookies;
 use super::form::Fields;
 
-/// Bytes of a login's request that are held to be read.
-pub(crate) const LOGIN_BODY_MAX: usize = 64 * 1024;
-
-/// Bytes of a login's answer that are held to be read. A longer one is passed on unread.
-pub(crate) const LOGIN_ANSWER_MAX: usize = 256 * 1024;
-
 /// Groups that are taken from one login.
 const GROUPS_MAX: usize = 64;
 
@@ -239,7 +233,7 @@ fn location_target(headers: &HeaderMap, from: &str) -> Option<String> {
     let location = location.split('#').next().unwrap_or(location);
     let target = match location.split_once("//") {
         // With an authority: `https://host/path`, or `//host/path`.
-        Some((scheme, rest)) if scheme.is_empty() || scheme.ends_with(':') => {
+        Some((scheme, rest)) if scheme.is_empty() || is_scheme(scheme) => {
             rest.find('/').map_or("/", |path| &rest[path..]).to_owned()
         }
         _ if location.starts_with('/') => location.to_owned(),
@@ -258,6 +252,12 @@ fn location_target(headers: &HeaderMap, from: &str) -> Option<String> {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     })
+}
+
+/// Whether this is a URI's scheme with its colon.
+fn is_scheme(text: &str) -> bool {
+    text.strip_suffix(':')
+        .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 impl Attempt {

@@ -13,8 +13,8 @@ use super::path::NormalPath;
 /// What the config says of one request.
 #[derive(Debug, Clone)]
 pub(crate) struct Routed {
-    /// What the access log calls the route.
-    pub(crate) label: Arc<str>,
+    /// What the access log calls the route, where one matched.
+    pub(crate) label: Option<Arc<str>>,
     pub(crate) rule: RouteRule,
     pub(crate) login_page: LoginPage,
     /// The login recipes that it may be trying; a JSON body may tell them apart.
@@ -131,8 +131,8 @@ fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
         .iter()
         .find(|route| matches(&route.pattern, parts, path));
     let (label, mut rule) = match route {
-        Some(route) => (Arc::clone(&route.label), route.rule),
-        None => (Arc::from("-"), app.fallback),
+        Some(route) => (Some(Arc::clone(&route.label)), route.rule),
+        None => (None, app.fallback),
     };
     if !logins.is_empty() || is_login_page(&app.logins, parts, path) {
         rule.access = Access::Public;

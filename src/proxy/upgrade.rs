@@ -71,17 +71,14 @@ pub(crate) fn join(
 /// A tunnel is registered under the session it was opened with; one of a public route, which
 /// has none, under a lineage of its own that nothing ends.
 fn open(proxy: &Proxy, app: &AppRuntime, live: Option<&Live>) -> Result<StreamHandle, ProxyError> {
-    let (lineage, sid) = match live {
-        Some(live) => (live.session.lineage, live.sid),
-        None => (
-            proxy.entropy.lineage(),
-            Sid::from_bytes(proxy.entropy.bytes()),
-        ),
-    };
-    let key = StreamKey {
-        lineage,
-        sid,
-        app: Arc::clone(&app.app.name),
+    let app = &app.app.name;
+    let key = match live {
+        Some(live) => StreamKey::of(live, app),
+        None => StreamKey {
+            lineage: proxy.entropy.lineage(),
+            sid: Sid::from_bytes(proxy.entropy.bytes()),
+            app: Arc::clone(app),
+        },
     };
     proxy
         .streams

@@ -234,3 +234,25 @@ fn a_login_form_may_stand_open_as_long_as_its_id_lives() {
     assert_eq!(late.id(), dead, "which costs the browser nothing");
     stage.log_in(&mut late, "buyer");
 }
+
+/// Two tabs, one form each: Tomcat wrote the first id into the first form, and replaced that id when it
+/// answered the second tab.
+#[test]
+fn a_form_that_holds_a_replaced_id_logs_nobody_in_and_the_next_one_does() {
+    let stage = Stage::new();
+    let mut browser = stage.browser();
+    let first_tab = browser.open(PROTECTED);
+    browser.open(PROTECTED);
+    stage.reached();
+    let answer = browser.fill_in(&first_tab, "buyer", "buyer");
+    assert_eq!(answer.status, 408, "Tomcat asks to begin anew: {answer:?}");
+    assert_eq!(stage.reached(), [seen("POST", LOGIN, 408, "")]);
+    stage.log_in(&mut browser, "buyer");
+    assert_eq!(
+        stage.audit(),
+        [
+            event("login", "buyer", "-"),
+            event("refusal", "-", "superseded")
+        ]
+    );
+}

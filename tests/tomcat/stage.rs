@@ -45,7 +45,7 @@ pub(crate) const APPROVER_ABSOLUTE: Duration = Duration::from_hours(4);
 /// The finest step of the clock.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
-const POLICY: &str = include_str!("policy.toml");
+const POLICY: &str = include_str!("../../config/examples/tomcat-form.toml");
 const ADMIN_TOKEN: &str = "a-token-for-tests-alone";
 const START: Timestamp = Timestamp::from_millis(1_767_254_400_000);
 

@@ -2,7 +2,7 @@
 //!
 //! Between a request's verdict and `open`, the lineage may end and its streams be cut: a stream
 //! registered just after that is not cut by it. The watcher closes this gap. It looks up the
-//! sessions that `watched` names every 400 ms and cuts those it finds dead, so that such a stream
+//! sessions that `watched` names every 300 ms and cuts those it finds dead, so that such a stream
 //! lives for one tick at most.
 
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::domain::decide::Live;
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::session::EndReason;
 
@@ -31,6 +32,17 @@ pub(crate) struct StreamKey {
     pub(crate) sid: Sid,
     /// The app whose limits hold.
     pub(crate) app: Arc<str>,
+}
+
+impl StreamKey {
+    /// The key of a stream that a live session holds.
+    pub(crate) fn of(live: &Live, app: &Arc<str>) -> Self {
+        Self {
+            lineage: live.session.lineage,
+            sid: live.sid,
+            app: Arc::clone(app),
+        }
+    }
 }
 
 /// What runs.

@@ -312,7 +312,7 @@ impl Shard {
             let Standing::Watched { due } = &mut entry.standing else {
                 return None;
             };
-            *due = now.min(*due);
+            *due = now;
             Some((*due, *sid))
         });
         self.due = Due(watched.collect());

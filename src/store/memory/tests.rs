@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::outbox::OUTBOX_MAX;
@@ -9,7 +10,9 @@ use crate::domain::policy::PolicyVersion;
 use crate::domain::session::{EndReason, Login, Session, State};
 use crate::domain::time::Timestamp;
 use crate::store::event::{EventId, EventKind, LimitInForce, SessionEvent};
-use crate::store::op::{Activation, Created, End, Ended, NewSession};
+use crate::store::op::{
+    Activation, Bound, Claim, ClaimedBy, Created, End, Ended, InPlaceLogin, NewSession, Touched,
+};
 
 const fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
@@ -131,27 +134,65 @@ fn what_may_be_forgotten_is_forgotten_at_its_instant_and_makes_room() {
 }
 
 #[test]
-fn a_full_store_looks_for_room_where_the_new_id_belongs() {
+fn an_end_says_how_long_its_tombstone_is_kept() {
+    for forget_at in [500, 1500] {
+        let store = MemoryStore::new(9);
+        store.create(sid(1), visitor(at(1000)));
+        let end = End {
+            forget_at: at(forget_at),
+            ..end(None)
+        };
+        assert_eq!(store.end(sid(1), end), Ended::Now);
+        sweep(&store, at(forget_at - 1));
+        assert!(knows(&store, 1), "before {forget_at}");
+        sweep(&store, at(forget_at));
+        assert!(!knows(&store, 1), "at {forget_at}");
+    }
+}
+
+#[test]
+fn a_login_that_keeps_the_id_says_how_long_its_record_is_kept() {
+    let store = MemoryStore::new(9);
+    store.create(sid(1), visitor(at(1000)));
+    let login = InPlaceLogin {
+        last_active: at(1),
+        due: at(9000),
+        forget_at: at(2000),
+        events: Vec::new(),
+    };
+    let bound = Bound {
+        lineage: Lineage::from_bytes([7; 16]),
+        session: user(at(0)).session,
+        login: Some(Box::new(login)),
+    };
+    assert_eq!(store.bind(sid(1), bound), Touched::Alive);
+    let claim = Claim {
+        successor: sid(2),
+        at: at(2),
+        by: ClaimedBy::Succession,
+    };
+    store.claim(sid(1), claim);
+    sweep(&store, at(1999));
+    assert!(knows(&store, 1));
+    sweep(&store, at(2000));
+    assert!(!knows(&store, 1));
+}
+
+#[test]
+fn a_full_store_looks_for_room_where_the_new_id_belongs_once_a_second() {
     let store = MemoryStore::new(1);
     let neighbour = Sid::from_bytes(*b"\x01another of them");
-    store.create(sid(1), visitor(at(1000)));
-    store.claim_due(at(1000), Duration::from_secs(1), 0);
-    // The one sweep tidied the shard; a record that came later must wait for its turn.
-    let mut held = store.create(sid(1), visitor(at(1500)));
-    assert_eq!(held, Created::Recorded);
-    store
-        .swept_ms
-        .store(1999, std::sync::atomic::Ordering::Relaxed);
+    let sweep_elsewhere = |millis| store.swept_ms.store(millis, Ordering::Relaxed);
+    store.create(sid(1), visitor(at(1500)));
+    sweep(&store, at(1000));
+    sweep_elsewhere(1999);
+    assert_eq!(store.create(neighbour, visitor(at(9000))), Created::Full);
+    sweep_elsewhere(2000);
     assert_eq!(
         store.create(neighbour, visitor(at(9000))),
-        Created::Full,
-        "tidied within a second"
+        Created::Recorded
     );
-    store
-        .swept_ms
-        .store(2000, std::sync::atomic::Ordering::Relaxed);
-    held = store.create(neighbour, visitor(at(9000)));
-    assert_eq!(held, Created::Recorded);
+    assert!(!knows(&store, 1));
 }
 
 #[test]

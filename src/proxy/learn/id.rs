@@ -1,0 +1,157 @@
+//! An id without a login: found, handed over by a rotation, or joined by its companions.
+
+use std::sync::Arc;
+
+use crate::domain::decide::Live;
+use crate::domain::identity::Sid;
+use crate::domain::session::{Record, Session, State};
+use crate::domain::time::Timestamp;
+use crate::proxy::Proxy;
+use crate::proxy::answer_cookies::AnswerCookies;
+use crate::proxy::bind;
+use crate::proxy::error::ProxyError;
+use crate::proxy::succession::{self, Succession, Successor};
+use crate::store::StoreError;
+use crate::store::op::Bound;
+use crate::telemetry::metrics::StoreOp;
+
+use super::{Asked, Lesson};
+
+/// An id that nobody logged in with. Above the caps it is not recorded, and so is not admitted.
+pub(super) async fn found(
+    proxy: &Proxy,
+    asked: &Asked,
+    cookies: &AnswerCookies,
+    sid: Sid,
+) -> Result<Lesson, ProxyError> {
+    if !proxy.anonymous.admit(asked.client, asked.now) {
+        asked.app.metrics.anonymous_unrecorded();
+        return Ok(Lesson::Nothing);
+    }
+    let session = Arc::new(blank(proxy, asked, cookies));
+    let new = successor(asked, sid, session, asked.now);
+    match succession::found(proxy, new).await? {
+        Succession::Alive { .. } => Ok(Lesson::Found),
+        Succession::Taken => taken(proxy, asked, sid).await,
+        Succession::Dropped => Ok(Lesson::Dropped),
+        Succession::Full => {
+            asked.app.metrics.anonymous_unrecorded();
+            Ok(Lesson::Nothing)
+        }
+    }
+}
+
+/// An app that announces an id which is known: alive, it may just say it again; dead, it stays
+/// dead whatever the app says.
+async fn taken(proxy: &Proxy, asked: &Asked, sid: Sid) -> Result<Lesson, ProxyError> {
+    let found = proxy
+        .timed(StoreOp::LookUp, proxy.store.look_up(&[sid]))
+        .await?;
+    let alive = |record: &Record| {
+        record.state == State::Alive && *record.session.app == *asked.app.app.name
+    };
+    // Only an anonymous session may be announced to a request that did not carry it: whoever
+    // gets an authenticated one's id by an answer would be logged in without a login.
+    let harmless = found
+        .records
+        .first()
+        .and_then(Option::as_ref)
+        .is_some_and(|record| alive(record) && !record.session.is_authenticated());
+    Ok(if harmless {
+        Lesson::Nothing
+    } else {
+        Lesson::Dropped
+    })
+}
+
+pub(super) async fn rotate(
+    proxy: &Proxy,
+    asked: &Asked,
+    cookies: &AnswerCookies,
+    live: &Live,
+    sid: Sid,
+) -> Result<Lesson, ProxyError> {
+    let mut session = (*live.session).clone();
+    session.companions = bind::companions(asked, Some(&live.session), cookies);
+    session.scopes = bind::scopes(asked, Some(&live.session), cookies);
+    let new = successor(asked, sid, Arc::new(session), live.last_active);
+    match succession::rotate(proxy, live.sid, new).await? {
+        Succession::Alive { .. } => {
+            proxy.streams.rename(live.session.lineage, live.sid, sid);
+            Ok(Lesson::Rotated)
+        }
+        Succession::Dropped | Succession::Taken => Ok(Lesson::Dropped),
+        Succession::Full => Err(ProxyError::StoreFull),
+    }
+}
+
+/// The answer sets cookies that accompany an id that stays: they belong to it from now on.
+pub(super) async fn bind_companions(
+    proxy: &Proxy,
+    asked: &Asked,
+    cookies: &AnswerCookies,
+    live: &Live,
+) -> Result<(), StoreError> {
+    let companions = bind::companions(asked, Some(&live.session), cookies);
+    let scopes = bind::scopes(asked, Some(&live.session), cookies);
+    if companions == live.session.companions && scopes == live.session.scopes {
+        return Ok(());
+    }
+    let session = Session {
+        companions,
+        scopes,
+        ..(*live.session).clone()
+    };
+    let bound = Bound {
+        lineage: live.session.lineage,
+        session: Arc::new(session),
+        login: None,
+    };
+    proxy
+        .timed(StoreOp::Bind, proxy.store.bind(live.sid, bound))
+        .await
+        .map(drop)
+}
+
+/// A session that begins with this request.
+pub(super) fn blank(proxy: &Proxy, asked: &Asked, cookies: &AnswerCookies) -> Session {
+    let old = asked.live.as_ref().map(|live| &*live.session);
+    Session {
+        lineage: proxy.entropy.lineage(),
+        generation: 0,
+        app: Arc::clone(&asked.app.app.name),
+        started: asked.now,
+        login: None,
+        device: None,
+        policy: asked.snapshot.config.policy.version,
+        companions: bind::companions(asked, old, cookies),
+        scopes: bind::scopes(asked, old, cookies),
+        token: None,
+    }
+}
+
+/// `last_active` is the last activity that the new id will have at the least: the sweeper may
+/// look too early, never too late.
+pub(super) fn successor(
+    asked: &Asked,
+    sid: Sid,
+    session: Arc<Session>,
+    last_active: Timestamp,
+) -> Successor {
+    let policy = &asked.snapshot.config.policy;
+    let limits = session.limits(policy, asked.app.app.bounds);
+    let due = session.is_authenticated().then(|| {
+        let idle_end = last_active.plus(limits.idle.after);
+        idle_end.min(session.started.plus(limits.absolute.after))
+    });
+    let forget_at = asked
+        .now
+        .plus(asked.snapshot.config.retention(session.is_authenticated()));
+    Successor {
+        sid,
+        session,
+        at: asked.now,
+        due,
+        forget_at,
+    }
+}

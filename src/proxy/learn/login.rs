@@ -1,0 +1,168 @@
+//! A login that succeeded: a new lineage, under a new id or under the one that the app kept.
+
+use std::sync::Arc;
+
+use crate::config::app::LoginRecipe;
+use crate::domain::decide::Live;
+use crate::domain::identity::Sid;
+use crate::domain::session::{EndReason, Login, Session};
+use crate::proxy::Proxy;
+use crate::proxy::answer_cookies::AnswerCookies;
+use crate::proxy::error::ProxyError;
+use crate::proxy::recipe::{AnswerView, Told};
+use crate::proxy::succession::{self, Succession};
+use crate::store::event::SessionEvent;
+use crate::store::event::build::{self, end_event};
+use crate::store::op::{Bound, InPlaceLogin, Touched};
+use crate::telemetry::metrics::{LoginOutcome, StoreOp};
+
+use super::id::{blank, successor};
+use super::{Asked, Lesson, facts, facts_of};
+
+pub(super) async fn log_in(
+    proxy: &Proxy,
+    asked: &Asked,
+    view: &AnswerView<'_>,
+    issued: Option<Sid>,
+    (recipe, told): (&LoginRecipe, Told),
+) -> Result<Lesson, ProxyError> {
+    if told.malformed {
+        tracing::warn!(
+            app = &*asked.app.app.name,
+            recipe = &*recipe.label,
+            "a login told its user or groups in a form that cannot be believed: strictest limits"
+        );
+    }
+    let session = Arc::new(logged_in_session(proxy, asked, view.cookies, told));
+    let kept = asked
+        .live
+        .as_ref()
+        .filter(|live| issued.is_none_or(|sid| sid == live.sid));
+    let lesson = match (kept, issued) {
+        (Some(live), _) => log_in_place(proxy, asked, live, Arc::clone(&session)).await?,
+        (None, Some(sid)) => log_in_anew(proxy, asked, sid, Arc::clone(&session)).await?,
+        (None, None) => Lesson::Nothing,
+    };
+    if matches!(lesson, Lesson::LoggedIn(_)) {
+        if let Some(attempt) = &asked.attempt {
+            asked
+                .app
+                .metrics
+                .login_seen(attempt.recipe, LoginOutcome::Success);
+        }
+        asked.app.metrics.started(&session, asked.now);
+        asked.app.relogged.remember(asked.presented.iter().copied());
+    }
+    Ok(lesson)
+}
+
+fn logged_in_session(proxy: &Proxy, asked: &Asked, cookies: &AnswerCookies, told: Told) -> Session {
+    let policy = &asked.snapshot.config.policy;
+    let user = told.user;
+    let roles = if told.malformed {
+        Vec::new()
+    } else {
+        policy.roles_of(user.as_ref().map(|user| user.as_str()), &told.groups)
+    };
+    let login = Login {
+        admitted: asked.now,
+        user,
+        groups: told
+            .groups
+            .iter()
+            .map(|group| Arc::from(group.as_str()))
+            .collect(),
+        roles,
+        roles_learned: asked.now,
+    };
+    let generation = asked
+        .live
+        .as_ref()
+        .map_or(0, |live| live.session.generation + 1);
+    Session {
+        generation,
+        login: Some(login),
+        ..blank(proxy, asked, cookies)
+    }
+}
+
+async fn log_in_anew(
+    proxy: &Proxy,
+    asked: &Asked,
+    sid: Sid,
+    session: Arc<Session>,
+) -> Result<Lesson, ProxyError> {
+    let event = login_event(asked, &session);
+    let old = asked.live.as_ref().map(|live| {
+        let end = live.session.is_authenticated();
+        (
+            live.sid,
+            end.then(|| end_event(facts_of(asked, live), EndReason::Reauthenticated)),
+        )
+    });
+    let new = successor(asked, sid, Arc::clone(&session), asked.now);
+    let outcome = succession::log_in(proxy, old, new, event).await?;
+    match outcome {
+        Succession::Alive { reauthenticated } => {
+            if let (true, Some(live)) = (reauthenticated, &asked.live) {
+                proxy.ended(
+                    &asked.app,
+                    &live.session,
+                    EndReason::Reauthenticated,
+                    asked.now,
+                );
+            }
+            Ok(Lesson::LoggedIn(session))
+        }
+        Succession::Dropped | Succession::Taken => Ok(Lesson::Dropped),
+        Succession::Full => Err(ProxyError::StoreFull),
+    }
+}
+
+/// The app kept its id: the record begins a new generation in place, under a new lineage.
+async fn log_in_place(
+    proxy: &Proxy,
+    asked: &Asked,
+    live: &Live,
+    session: Arc<Session>,
+) -> Result<Lesson, ProxyError> {
+    let mut events: Vec<SessionEvent> = Vec::with_capacity(2);
+    if live.session.is_authenticated() {
+        events.push(end_event(facts_of(asked, live), EndReason::Reauthenticated));
+    }
+    events.push(login_event(asked, &session));
+    let new = successor(asked, live.sid, Arc::clone(&session), asked.now);
+    let login = InPlaceLogin {
+        last_active: asked.now,
+        due: new.due.unwrap_or(asked.now),
+        forget_at: new.forget_at,
+        events,
+    };
+    let bound = Bound {
+        lineage: live.session.lineage,
+        session: Arc::clone(&session),
+        login: Some(Box::new(login)),
+    };
+    match proxy
+        .timed(StoreOp::Bind, proxy.store.bind(live.sid, bound))
+        .await?
+    {
+        Touched::Alive => {
+            if live.session.is_authenticated() {
+                proxy.ended(
+                    &asked.app,
+                    &live.session,
+                    EndReason::Reauthenticated,
+                    asked.now,
+                );
+            }
+            Ok(Lesson::LoggedIn(session))
+        }
+        Touched::Ended(_) | Touched::Superseded(_) | Touched::Unknown => Ok(Lesson::Dropped),
+    }
+}
+
+fn login_event(asked: &Asked, session: &Session) -> SessionEvent {
+    let limits = session.limits(&asked.snapshot.config.policy, asked.app.app.bounds);
+    build::login_event(facts(asked, session, asked.now, &limits))
+}
