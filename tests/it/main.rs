@@ -6,6 +6,7 @@ mod carriers;
 mod harness;
 mod headers;
 mod layers;
+mod metrics_docs;
 mod refusals;
 mod reload;
 mod revocation;
