@@ -200,7 +200,8 @@ pub enum Sink {
 /// How long the gateway waits, and for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits {
-    /// For a client's request head, from the first byte or from the end of the request before.
+    /// For a client's request head, from the first byte or from the end of the request before;
+    /// also for the body of a login.
     pub head: Duration,
     /// For a TLS handshake.
     pub handshake: Duration,

@@ -285,7 +285,7 @@ impl FromTable for RawRecords {
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct RawWaits {
-    /// For a client's request head; also how long an idle connection is kept.
+    /// For a client's request head and the body of a login; also how long an idle connection is kept.
     #[schemars(extend("default" = duration(defaults::WAIT_HEAD)))]
     pub(crate) head: Option<At<DurationText>>,
     /// For a TLS handshake.

@@ -7,13 +7,15 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
+use tokio::time::timeout;
 
+use crate::config::Waits;
 use crate::config::app::LoginRecipe;
 use crate::domain::decide::Live;
 
 use super::Proxy;
 use super::body::Body;
-use super::error::ProxyError;
+use super::error::{ProxyError, UpstreamFailure};
 use super::recipe::{self, Attempt};
 use super::route::Routed;
 use super::snapshot::AppRuntime;
@@ -37,6 +39,8 @@ pub(crate) struct Bodies<'a> {
     pub(crate) app: &'a AppRuntime,
     /// The session they pass under.
     pub(crate) live: Option<&'a Live>,
+    /// How long a body that is held may take.
+    pub(crate) waits: Waits,
 }
 
 impl Bodies<'_> {
@@ -64,7 +68,10 @@ impl Bodies<'_> {
         if coding.is_some_and(|coding| coding != "identity") {
             return Err(ProxyError::LoginEncoded);
         }
-        let bytes = match Limited::new(body, LOGIN_BODY_MAX).collect().await {
+        // A sign-in form is no longer than a head, so it has as long as one.
+        let held = Limited::new(body, LOGIN_BODY_MAX).collect();
+        let held = timeout(self.waits.head, held).await;
+        let bytes = match held.map_err(|_| ProxyError::LoginLate)? {
             Ok(whole) => whole.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
                 let limit = LOGIN_BODY_MAX;
@@ -91,7 +98,9 @@ impl Bodies<'_> {
         if !is_read || is_long || parts.headers.contains_key(CONTENT_ENCODING) {
             return Ok((None, self.watched(body, Direction::ToClient)?));
         }
-        match Limited::new(body, LOGIN_ANSWER_MAX).collect().await {
+        let held = Limited::new(body, LOGIN_ANSWER_MAX).collect();
+        let held = timeout(self.waits.answer, held).await;
+        match held.map_err(|_| UpstreamFailure::Late(self.waits.answer))? {
             Ok(whole) => {
                 let bytes = whole.to_bytes();
                 Ok((serde_json::from_slice(&bytes).ok(), Body::whole(bytes)))

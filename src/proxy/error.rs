@@ -27,6 +27,8 @@ pub(crate) enum ProxyError {
     LoginTooLarge { limit: usize },
     #[error("a login's body is encoded, so it cannot be read")]
     LoginEncoded,
+    #[error("a login's body did not arrive in time")]
+    LoginLate,
     #[error("the client's body broke off")]
     BodyBroken,
     #[error("a login's answer is too long to be read")]
@@ -40,7 +42,7 @@ pub(crate) enum ProxyError {
     #[error("the store is full")]
     StoreFull,
     #[error("{0}")]
-    Upstream(UpstreamFailure),
+    Upstream(#[from] UpstreamFailure),
     #[error("the app switched protocols without being asked to")]
     UpgradeUnasked,
     #[error("no more streams can be watched")]
@@ -130,6 +132,11 @@ impl ProxyError {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "login_encoded",
                 "The sign-in request must be sent without a content encoding.",
+            ),
+            Self::LoginLate => (
+                StatusCode::REQUEST_TIMEOUT,
+                "login_late",
+                "The sign-in request did not arrive in time.",
             ),
             Self::BodyBroken => (
                 StatusCode::BAD_REQUEST,

@@ -8,6 +8,8 @@ mod ids;
 mod logins;
 mod logouts;
 
+use std::collections::BTreeSet;
+
 use crate::harness::app::LegacyApp;
 use crate::harness::browser::Browser;
 use crate::harness::gateway::Gateway;
@@ -49,4 +51,27 @@ async fn logins_were(gateway: &Gateway, users: &[&str]) {
         .map(|event| event["user"].as_str().unwrap_or_default())
         .collect();
     assert_eq!(told, users);
+}
+
+/// The names of the tests in a source text.
+fn tests_of(source: &str) -> impl Iterator<Item = &str> {
+    source.split("#[tokio::test]\n").skip(1).filter_map(|test| {
+        let (_, rest) = test.split_once("async fn ")?;
+        rest.split('(').next()
+    })
+}
+
+#[test]
+fn the_documentation_lists_every_way_with_its_test() {
+    let page = include_str!("../../docs/testing.md");
+    let (_, table) = page.split_once("| an app whose … |").unwrap_or_default();
+    let listed: BTreeSet<&str> = table.split('`').filter(|name| name.contains('_')).collect();
+    let sources = [
+        include_str!("apps/logins.rs"),
+        include_str!("apps/ids.rs"),
+        include_str!("apps/logouts.rs"),
+        include_str!("apps/clients.rs"),
+    ];
+    let written: BTreeSet<&str> = sources.into_iter().flat_map(tests_of).collect();
+    assert_eq!(listed, written);
 }

@@ -1,11 +1,14 @@
 //! The integration tests, one binary: what is seen from outside, over public faces.
 
 mod apps;
+mod bad_input;
 mod carriers;
 mod harness;
 mod headers;
 mod layers;
+mod metrics_docs;
 mod refusals;
+mod reload;
 mod revocation;
 mod store_contract;
 mod store_redis;
