@@ -9,7 +9,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,10 @@ use super::tls::{self, TlsError, TlsKeys};
 
 /// Connections of one listener. Beyond it, clients wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 65_536;
+
+/// Connections that the kernel keeps until they are accepted. When it is full a client's first
+/// packet is dropped, and sent again a second later; Linux allows no more by default.
+const BACKLOG: u32 = 4096;
 
 /// Bytes of a request head, all its headers together.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -61,7 +65,7 @@ impl Listening {
     pub async fn bind(config: &Listener) -> Result<Self, ListenError> {
         let keys = config.tls.as_ref().map(TlsKeys::load).transpose()?;
         let failed = |error| ListenError::Bind(config.address, error);
-        let socket = TcpListener::bind(config.address).await.map_err(failed)?;
+        let socket = listen(config.address).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         Ok(Self {
             socket,
@@ -115,6 +119,16 @@ impl Listening {
             });
         }
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// What the connections of one listener share.
