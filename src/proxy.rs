@@ -33,6 +33,7 @@ mod upstream;
 mod watch;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -61,12 +62,18 @@ pub use tls::{TlsError, TlsKeys};
 /// Bytes of a request's name that a trusted peer may give it.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
+/// Turns a counter so that two that follow each other differ where people look first.
+const REQUEST_ID_TURN: u32 = 48;
+
 /// What all connections share.
 pub struct Proxy {
     snapshot: ArcSwap<Snapshot>,
     store: Arc<Store>,
     clock: Clock,
     entropy: Entropy,
+    /// The next request's name: a counter from a random start, so that two gateways' names do not
+    /// meet. A name is no secret.
+    request_ids: AtomicU64,
     telemetry: Arc<Telemetry>,
     upstream: UpstreamPool,
     streams: StreamRegistry,
@@ -92,6 +99,7 @@ impl Proxy {
             snapshot: ArcSwap::from_pointee(snapshot),
             store,
             clock,
+            request_ids: AtomicU64::new(u64::from_le_bytes(entropy.bytes())),
             entropy,
             telemetry,
             upstream,
@@ -109,9 +117,13 @@ impl Proxy {
             fits && id.as_bytes().iter().all(u8::is_ascii_graphic) && peer.is_trusted()
         });
         given.cloned().unwrap_or_else(|| {
-            let number = u64::from_le_bytes(self.entropy.bytes());
-            HeaderValue::from_str(&format!("{number:016x}"))
-                .unwrap_or(HeaderValue::from_static("-"))
+            let number = self.request_ids.fetch_add(1, Ordering::Relaxed);
+            let mut digits = [0; 16];
+            for (place, digit) in digits.iter_mut().rev().enumerate() {
+                let nibble = number.rotate_left(REQUEST_ID_TURN) >> (4 * place) & 0xf;
+                *digit = b"0123456789abcdef"[nibble as usize];
+            }
+            HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("-"))
         })
     }
 

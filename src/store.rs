@@ -117,7 +117,8 @@ impl Store {
     pub async fn look_up(&self, sids: &[Sid]) -> Result<LookUp, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.look_up(sids)),
-            Self::Redis(store) => store.look_up(sids).await,
+            // Boxed: its future is large, and would be moved about for the memory store as well.
+            Self::Redis(store) => Box::pin(store.look_up(sids)).await,
         }
     }
 
@@ -125,7 +126,8 @@ impl Store {
     pub async fn touch(&self, sid: Sid, at: Timestamp) -> Result<Touched, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.touch(sid, at)),
-            Self::Redis(store) => store.touch(sid, at).await,
+            // Boxed: its future is large, and would be moved about for the memory store as well.
+            Self::Redis(store) => Box::pin(store.touch(sid, at)).await,
         }
     }
 

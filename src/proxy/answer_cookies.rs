@@ -27,13 +27,13 @@ impl AnswerCookies {
         headers: &HeaderMap,
         names: &[String],
         request_path: &str,
-        now: SystemTime,
+        now: impl FnOnce() -> SystemTime,
     ) -> Self {
         if !headers.contains_key(SET_COOKIE) {
             return Self::default();
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let cookies = set_cookie::last_of(headers, &names, now).into_iter();
+        let cookies = set_cookie::last_of(headers, &names, now()).into_iter();
         let owned = cookies.map(|cookie| AnswerCookie {
             scope: CookieScope {
                 name: cookie.name.into(),
@@ -112,7 +112,7 @@ mod tests {
             headers.append(SET_COOKIE, value.parse().unwrap());
         }
         let names = ["SID".to_owned(), "SIG".to_owned()];
-        AnswerCookies::read(&headers, &names, "/app/login", SystemTime::UNIX_EPOCH)
+        AnswerCookies::read(&headers, &names, "/app/login", || SystemTime::UNIX_EPOCH)
     }
 
     #[test]

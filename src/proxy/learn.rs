@@ -8,10 +8,10 @@ mod login;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::response;
+use http::{Uri, response};
 use serde_json::Value;
 
-use crate::config::app::LoginRecipe;
+use crate::config::app::{App, LoginRecipe};
 use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
 use crate::domain::limits::Limits;
@@ -26,6 +26,7 @@ use super::Proxy;
 use super::answer_cookies::AnswerCookies;
 use super::error::ProxyError;
 use super::recipe::{AnswerView, Attempt, Extracted, Told};
+use super::route::Routed;
 use super::snapshot::{AppRuntime, Snapshot};
 
 /// Rotations that an end follows. A session that rotates faster than it can be followed would
@@ -53,17 +54,17 @@ pub(crate) struct AnswerHead {
     pub(crate) parts: response::Parts,
     pub(crate) cookies: AnswerCookies,
     pub(crate) json: Option<Value>,
-    /// The path that was asked for.
-    pub(crate) asked_path: String,
+    /// What was asked for.
+    pub(crate) asked_uri: Uri,
 }
 
-impl Asked {
-    /// Whether an answer can teach anything: most cannot.
-    pub(crate) fn may_learn(&self, head: &AnswerHead) -> bool {
-        self.attempt.is_some()
-            || self.logout.is_some()
-            || !self.app.app.issued.is_empty()
-            || !head.cookies.is_empty()
+impl AnswerHead {
+    /// Whether it can teach anything: most answers cannot.
+    pub(crate) fn may_teach(&self, app: &App, routed: &Routed, attempt: Option<&Attempt>) -> bool {
+        attempt.is_some()
+            || routed.logout.is_some()
+            || !app.issued.is_empty()
+            || !self.cookies.is_empty()
     }
 }
 
@@ -94,7 +95,7 @@ pub(crate) async fn learn(
         parts,
         cookies,
         json,
-        asked_path,
+        asked_uri,
     } = head;
     asked
         .app
@@ -102,7 +103,7 @@ pub(crate) async fn learn(
     let view = AnswerView {
         parts,
         cookies,
-        asked_path,
+        asked_path: asked_uri.path(),
         json: json.as_ref(),
     };
     let issued = issued(asked, &view);

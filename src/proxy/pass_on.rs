@@ -60,7 +60,7 @@ pub(crate) async fn pass_on(
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);
     dress(exchange, &app, &mut parts, upgrade.is_some());
 
-    let asked_path = parts.uri.path().to_owned();
+    let asked_uri = parts.uri.clone();
     let asked_at = clock::monotonic();
     let sent = proxy.upstream.send(&app.app.upstreams, parts, body).await;
     exchange.waited_for_app(clock::monotonic() - asked_at, &sent);
@@ -70,25 +70,31 @@ pub(crate) async fn pass_on(
     }
 
     let (json, body) = bodies.read_answer(attempt.as_ref(), &parts, body).await?;
-    let now = clock::wall();
-    let cookies = AnswerCookies::read(&parts.headers, &app.read_cookies, &asked_path, now);
-    let head = AnswerHead {
+    let cookies = AnswerCookies::read(
+        &parts.headers,
+        &app.read_cookies,
+        asked_uri.path(),
+        clock::wall,
+    );
+    let mut head = AnswerHead {
         parts,
         cookies,
         json,
-        asked_path,
+        asked_uri,
     };
-    let asked = Asked {
-        snapshot: Arc::clone(&exchange.snapshot),
-        app: Arc::clone(&app),
-        now: exchange.now,
-        client: exchange.origin.address,
-        live: decision.live.clone(),
-        presented: exchange.ids(),
-        attempt,
-        logout: routed.logout,
-    };
-    let head = learn_from(proxy, exchange, asked, head).await?;
+    if head.may_teach(&app.app, &routed, attempt.as_ref()) {
+        let asked = Asked {
+            snapshot: Arc::clone(&exchange.snapshot),
+            app: Arc::clone(&app),
+            now: exchange.now,
+            client: exchange.origin.address,
+            live: decision.live.clone(),
+            presented: exchange.ids(),
+            attempt,
+            logout: routed.logout,
+        };
+        head = Box::pin(learn_from(proxy, exchange, asked, head)).await?;
+    }
     let parts = undress(exchange, &app, &decision, &routed, head);
     Ok(Response::from_parts(parts, body))
 }
@@ -157,9 +163,6 @@ async fn learn_from(
     asked: Asked,
     mut head: AnswerHead,
 ) -> Result<AnswerHead, ProxyError> {
-    if !asked.may_learn(&head) {
-        return Ok(head);
-    }
     // A visitor without a session loses nothing when his new id is not recorded: he gets the
     // answer without it. Whoever logs in, or has a session, must be told that it did not work.
     let is_visitor = asked.attempt.is_none() && asked.live.is_none();

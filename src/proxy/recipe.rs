@@ -76,6 +76,9 @@ pub(crate) fn attempt(
     parts: &Parts,
     body: &Bytes,
 ) -> Option<Attempt> {
+    if candidates.is_empty() {
+        return None;
+    }
     let json: Option<Value> = serde_json::from_slice(body).ok();
     let index = candidates.iter().copied().find(|index| {
         let fields = &recipes[*index].json;
