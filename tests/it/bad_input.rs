@@ -5,12 +5,12 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::harness::answer::Answer;
+use crate::harness::answer::{Answer, Gate};
 use crate::harness::app::{FORM_APP, LegacyApp, Seen, Sessions, form_app};
 use crate::harness::browser::HOST;
 use crate::harness::gateway::Gateway;
 use crate::harness::raw;
-use crate::harness::span;
+use crate::harness::{eventually, span};
 
 async fn protected() -> (LegacyApp, Gateway) {
     let app = LegacyApp::start(form_app()).await;
@@ -300,6 +300,46 @@ async fn a_login_body_that_breaks_off_reaches_no_app() {
     drop(stream);
     goes_on(&gateway).await;
     assert_eq!(app.reached("/login"), 1, "only the login that was whole");
+}
+
+#[tokio::test]
+async fn a_login_whose_client_leaves_is_learned_all_the_same() {
+    let gate = Gate::closed();
+    let plain = form_app();
+    let app = LegacyApp::start({
+        let gate = gate.clone();
+        move |seen| plain(seen).held_by(&gate)
+    })
+    .await;
+    let gateway = Gateway::with(&app, FORM_APP).await;
+    let mut stream = TcpStream::connect(gateway.address)
+        .await
+        .expect("it listens");
+    let form = "username=buyer&password=buyer";
+    let length = form.len();
+    let request =
+        format!("POST /login HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n{form}");
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("it reads");
+    eventually("the app was asked", async || {
+        (app.count() == 1).then_some(())
+    })
+    .await;
+    drop(stream);
+    gate.open();
+    // The app has logged somebody in: whoever shows that id is held to its limits.
+    gateway.events("login", 1).await;
+    gateway.advance(span("15m"));
+    let browser = gateway.browser();
+    let request = browser
+        .request("GET", "/home")
+        .header("cookie", "JSESSIONID=S1");
+    assert_eq!(
+        browser.send(request, "").await.refusal(),
+        "session_idle_timeout"
+    );
 }
 
 #[tokio::test]

@@ -5,12 +5,15 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::harness::answer::Answer;
 use crate::harness::app::{FORM_APP, LegacyApp, Socket as AppSocket, form_app};
-use crate::harness::browser::Browser;
+use crate::harness::browser::{Browser, HOST};
 use crate::harness::gateway::Gateway;
+use crate::harness::raw;
 use crate::harness::websocket::Socket;
 use crate::harness::{eventually, soon, span};
 
@@ -228,4 +231,34 @@ async fn an_event_stream_of_a_live_session_goes_on_and_ends_as_the_app_ends_it()
     drop(chunks);
     let end = soon("the end", body.frame()).await;
     assert!(end.is_none(), "{end:?}");
+}
+
+#[tokio::test]
+async fn an_upload_is_aborted_when_its_session_ends_and_the_rest_reaches_no_app() {
+    let (app, gateway, browser) = logged_in().await;
+    let cookies = browser.jar.header(HOST, "/").expect("a cookie");
+    let mut stream = TcpStream::connect(gateway.address)
+        .await
+        .expect("it listens");
+    let head = format!(
+        "POST /upload HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookies}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.expect("it reads");
+    eventually("the first part reaches the app", async || {
+        (app.last().body == b"first").then_some(())
+    })
+    .await;
+    gateway.revoke(json!({ "user": "buyer" })).await;
+    let mut answer = String::new();
+    let end = soon(
+        "the end of the connection",
+        stream.read_to_string(&mut answer),
+    )
+    .await;
+    assert!(end.is_err() || raw::status(&answer) >= 400, "{answer}");
+    // The connection is gone, or nobody listens any more.
+    drop(stream.write_all(b"6\r\nsecond\r\n0\r\n\r\n").await);
+    gateway.events("end", 1).await;
+    assert_eq!(app.last().body, b"first");
 }

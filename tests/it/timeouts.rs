@@ -1,11 +1,14 @@
 //! The idle and the absolute timeout, per role, as users and the audit see them.
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::harness::app::{FORM_APP, LegacyApp, form_app};
-use crate::harness::browser::Browser;
+use crate::harness::browser::{Browser, HOST};
 use crate::harness::gateway::Gateway;
-use crate::harness::span;
+use crate::harness::raw;
+use crate::harness::{soon, span};
 
 async fn logged_in(policy: &str, user: &str) -> (LegacyApp, Gateway, Browser) {
     let app = LegacyApp::start(form_app()).await;
@@ -307,12 +310,33 @@ async fn an_id_without_a_login_has_limits_of_its_own_and_leaves_no_record() {
 
     // The app says the same id again, but a dead one stays dead.
     let mut again = gateway.browser();
-    again
-        .jar
-        .put(crate::harness::browser::HOST, "JSESSIONID", "visitor");
+    again.jar.put(HOST, "JSESSIONID", "visitor");
     again.open("/cart").await;
     came_as(None);
     assert_eq!(gateway.audit(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_connection_that_is_kept_open_is_judged_at_each_request() {
+    let (app, gateway, _browser) = logged_in(FORM_APP, "buyer").await;
+    let mut stream = TcpStream::connect(gateway.address)
+        .await
+        .expect("it listens");
+    let request = format!("GET /home HTTP/1.1\r\nHost: {HOST}\r\nCookie: JSESSIONID=S1\r\n\r\n");
+    let mut statuses = Vec::new();
+    for wait in ["14m", "14m", "15m"] {
+        gateway.advance(span(wait));
+        stream
+            .write_all(request.as_bytes())
+            .await
+            .expect("it is open");
+        let mut start = [0; 4096];
+        let read = soon("an answer", stream.read(&mut start)).await;
+        let answer = String::from_utf8_lossy(&start[..read.expect("it answers")]).into_owned();
+        statuses.push(raw::status(&answer));
+    }
+    assert_eq!(statuses, [200, 200, 401]);
+    assert_eq!(app.reached("/home"), 2);
 }
 
 #[tokio::test]
@@ -320,10 +344,7 @@ async fn an_end_that_many_requests_see_at_once_is_logged_and_counted_once() {
     let (app, gateway, browser) = logged_in(FORM_APP, "buyer").await;
     gateway.advance(span("15m"));
     let before = app.count();
-    let cookies = browser
-        .jar
-        .header("procure.example.com", "/")
-        .expect("a cookie");
+    let cookies = browser.jar.header(HOST, "/").expect("a cookie");
     let mut requests = Vec::new();
     for _ in 0..20 {
         let browser = gateway.browser();
