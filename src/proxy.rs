@@ -19,6 +19,7 @@ mod names;
 mod page;
 mod pass_on;
 mod path;
+mod query;
 mod quota;
 mod recipe;
 mod respond;
