@@ -12,6 +12,7 @@ mod exchange;
 mod form;
 mod handle;
 mod head;
+mod json;
 mod learn;
 mod listener;
 mod look_up;

@@ -48,7 +48,7 @@ impl Checker<'_> {
             self.has_a_body(methods, &told.place);
         }
         let user = self.learned(login.user.as_ref(), reading);
-        let groups = self.learned(login.groups.as_ref(), reading);
+        let groups = self.groups(login.groups.as_ref(), reading);
         let success = self.success(login.success.as_ref());
         let name = login.name.as_ref().map(|told| self.label(told));
         let same_id = self.same_id(login, success.as_ref(), of.group);
@@ -131,6 +131,24 @@ impl Checker<'_> {
             );
         }
         Ok(Some(extractor))
+    }
+
+    /// Where a login's groups are found: not where the client tells them, who would choose his own.
+    fn groups(
+        &self,
+        told: Option<&At<String>>,
+        reading: Reading<'_>,
+    ) -> Result<Option<Extractor>, ()> {
+        let groups = self.learned(told, reading)?;
+        if let (Some(told), Some(Extractor::Form(_) | Extractor::Query(_) | Extractor::Json(_))) =
+            (told, &groups)
+        {
+            let message = "whoever logs in writes this, and would choose his own groups";
+            let help = "write \"answer-json:/POINTER\" or another part of the answer, or the \"header:NAME\" of a trusted proxy";
+            self.error(Code::Forgeable, &told.place, message, help);
+            return Err(());
+        }
+        Ok(groups)
     }
 
     fn has_a_body(&self, methods: &[Method], place: &Place) {
