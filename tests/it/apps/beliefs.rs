@@ -3,9 +3,11 @@
 use serde_json::json;
 
 use crate::harness::answer::Answer;
-use crate::harness::app::LegacyApp;
+use crate::harness::app::{LegacyApp, Sessions};
 use crate::harness::gateway::Gateway;
 use crate::harness::span;
+
+use super::logins_were;
 
 /// An app that logs in whoever calls `/login`, as `user` finds his name, behind these listeners.
 async fn idle_timeout_of(listeners: &str, user: &str, login: (&str, &str, &str)) -> &'static str {
@@ -93,4 +95,42 @@ async fn a_password_given_twice_makes_no_attempt_of_a_recipe_that_asks_for_one()
     let home = browser.request("GET", "/home").header("cookie", "SID=S1");
     let refused = browser.send(home, "").await;
     assert_eq!(refused.refusal(), "login_required");
+}
+
+#[tokio::test]
+async fn no_failed_login_of_the_php_example_is_learned_from_the_id_it_comes_with() {
+    let sessions = Sessions::default();
+    let app = LegacyApp::start(move |seen| match seen.query("action").as_deref() {
+        // session_start() issues an id to whoever has none, also where the password is wrong.
+        Some("login") if seen.method == "POST" => {
+            let target = match seen.form("username") == seen.form("password") {
+                true => "index.php?action=list",
+                false => "index.php?action=login&error=1",
+            };
+            let id = sessions.create(None);
+            Answer::redirect(target).set_cookie(&format!("PHPSESSID={id}; path=/"))
+        }
+        _ => Answer::page("content"),
+    })
+    .await;
+    let policy: String = include_str!("../../../config/examples/php.toml")
+        .lines()
+        .filter(|line| !line.starts_with("hosts") && !line.starts_with("upstreams"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let policy = policy.replace("127.0.0.1:8080", "127.0.0.1:0");
+    let gateway = Gateway::with(&app, &policy).await;
+    let mut browser = gateway.browser();
+    let login = "/index.php?action=login";
+
+    browser.submit(login, "username=clerk-1&password=no").await;
+    assert!(browser.jar.get("PHPSESSID").is_some());
+    let refused = browser.fetch("/index.php?action=list").await;
+    assert_eq!(refused.refusal(), "login_required");
+
+    let right = "username=clerk-1&password=clerk-1";
+    browser.submit(login, right).await;
+    logins_were(&gateway, &["clerk-1"]).await;
+    let list = browser.fetch("/index.php?action=list").await;
+    assert_eq!(list.text(), "content");
 }
