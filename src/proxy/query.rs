@@ -6,19 +6,19 @@
 
 use super::names;
 
-/// By whom a condition is found met. The weakest of several conditions counts for all of them.
+/// At which servers a condition is met. The weakest of several conditions counts for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Met {
-    ByNone,
-    BySome,
-    ByAll,
+    Nowhere,
+    Somewhere,
+    Everywhere,
 }
 
 /// Whether a query has a parameter of that name, with that value where one is wanted.
 pub(crate) fn has(query: &str, name: &str, value: Option<&str>) -> Met {
     let separators: [&[u8]; 2] = [b"&", b"&;"];
     let [one, other] = separators.map(|separators| parted_at(separators, query, name, value));
-    if one == other { one } else { Met::BySome }
+    if one == other { one } else { Met::Somewhere }
 }
 
 fn parted_at(separators: &[u8], query: &str, name: &str, value: Option<&str>) -> Met {
@@ -28,9 +28,9 @@ fn parted_at(separators: &[u8], query: &str, name: &str, value: Option<&str>) ->
         .collect();
     let fits = |found: &str| value.is_none_or(|value| found == value);
     match read.as_slice() {
-        [(key, found)] if key == name && fits(found) => Met::ByAll,
-        read if read.iter().any(|(_, found)| fits(found)) => Met::BySome,
-        _ => Met::ByNone,
+        [(key, found)] if key == name && fits(found) => Met::Everywhere,
+        read if read.iter().any(|(_, found)| fits(found)) => Met::Somewhere,
+        _ => Met::Nowhere,
     }
 }
 
@@ -56,12 +56,12 @@ mod tests {
     #[test]
     fn one_parameter_is_read_alike_by_all() {
         for query in ["action=login", "x=1&action=login&y", "%61ction=log%69n"] {
-            judged(query, Some("login"), Met::ByAll);
-            judged(query, None, Met::ByAll);
-            judged(query, Some("approve"), Met::ByNone);
+            judged(query, Some("login"), Met::Everywhere);
+            judged(query, None, Met::Everywhere);
+            judged(query, Some("approve"), Met::Nowhere);
         }
-        judged("", None, Met::ByNone);
-        judged("reaction=login", None, Met::ByNone);
+        judged("", None, Met::Nowhere);
+        judged("reaction=login", None, Met::Nowhere);
     }
 
     #[test]
@@ -77,9 +77,9 @@ mod tests {
             "action=login;x=1",
             "ACTION=login",
         ] {
-            judged(query, Some("login"), Met::BySome);
+            judged(query, Some("login"), Met::Somewhere);
         }
-        judged("action=login&action=approve", None, Met::BySome);
-        judged("action=a&action=b", Some("login"), Met::ByNone);
+        judged("action=login&action=approve", None, Met::Somewhere);
+        judged("action=a&action=b", Some("login"), Met::Nowhere);
     }
 }

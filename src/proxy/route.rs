@@ -120,13 +120,13 @@ fn stricter(one: RouteRule, other: RouteRule) -> RouteRule {
 fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
     let logins = app.logins.iter().enumerate();
     let logins: Vec<usize> = logins
-        .filter(|(_, recipe)| met(&recipe.pattern, parts, path) == Met::ByAll)
+        .filter(|(_, recipe)| met(&recipe.pattern, parts, path) == Met::Everywhere)
         .map(|(index, _)| index)
         .collect();
     let logout = app
         .logouts
         .iter()
-        .position(|recipe| met(&recipe.pattern, parts, path) == Met::ByAll);
+        .position(|recipe| met(&recipe.pattern, parts, path) == Met::Everywhere);
     let (label, mut rule) = ruled(app, parts, path);
     if !logins.is_empty() || is_login_page(&app.logins, parts, path) {
         rule.access = Access::Public;
@@ -153,9 +153,9 @@ fn ruled(app: &App, parts: &Parts, path: &str) -> (Option<Arc<str>>, RouteRule) 
     let mut found = (None, app.fallback);
     for route in &app.routes {
         match met(&route.pattern, parts, path) {
-            Met::ByNone => {}
-            Met::BySome => for_some.push(route.rule),
-            Met::ByAll => {
+            Met::Nowhere => {}
+            Met::Somewhere => for_some.push(route.rule),
+            Met::Everywhere => {
                 found = (Some(Arc::clone(&route.label)), route.rule);
                 break;
             }
@@ -181,7 +181,7 @@ fn is_login_page(recipes: &[LoginRecipe], parts: &Parts, path: &str) -> bool {
 fn holds_query(parts: &Parts, wanted: &str) -> bool {
     let found = parts.uri.query().unwrap_or_default();
     form_urlencoded::parse(wanted.as_bytes())
-        .all(|(name, value)| query::has(found, &name, Some(&value)) == Met::ByAll)
+        .all(|(name, value)| query::has(found, &name, Some(&value)) == Met::Everywhere)
 }
 
 fn met(pattern: &RequestPattern, parts: &Parts, path: &str) -> Met {
@@ -192,14 +192,14 @@ fn met(pattern: &RequestPattern, parts: &Parts, path: &str) -> Met {
             .iter()
             .all(|(name, value)| header_has(parts, name, value.as_deref()));
     if !meant {
-        return Met::ByNone;
+        return Met::Nowhere;
     }
     let found = parts.uri.query().unwrap_or_default();
     let conditions = pattern.query.iter();
     conditions
         .map(|(name, value)| query::has(found, name, value.as_deref()))
         .min()
-        .unwrap_or(Met::ByAll)
+        .unwrap_or(Met::Everywhere)
 }
 
 fn header_has(parts: &Parts, name: &HeaderName, value: Option<&str>) -> bool {
