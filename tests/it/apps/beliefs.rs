@@ -36,7 +36,7 @@ async fn idle_timeout_of(listeners: &str, user: &str, login: (&str, &str, &str))
     gateway.events("login", 1).await;
     gateway.advance(span("5m"));
     let request = browser.request("GET", "/home").header("cookie", "SID=S1");
-    match &*browser.send(request, "").await.refusal() {
+    match browser.send(request, "").await.refusal() {
         "" => "the buyer's",
         "session_idle_timeout" => "the strictest",
         other => panic!("{other}"),
