@@ -1,6 +1,5 @@
 //! The bodies of an exchange: watched as they pass, or held whole where a recipe reads them.
 
-use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderValue, request, response};
 use http_body::Body as _;
@@ -16,7 +15,7 @@ use crate::domain::decide::Live;
 use super::Proxy;
 use super::body::Body;
 use super::error::{ProxyError, UpstreamFailure};
-use super::recipe::{self, Attempt};
+use super::recipe::{self, Attempt, RequestView};
 use super::route::Routed;
 use super::snapshot::AppRuntime;
 use super::stream::body::CountedBody;
@@ -41,6 +40,8 @@ pub(crate) struct Bodies<'a> {
     pub(crate) live: Option<&'a Live>,
     /// How long a body that is held may take.
     pub(crate) waits: Waits,
+    /// Whether the request comes from a trusted peer.
+    pub(crate) from_trusted: bool,
 }
 
 impl Bodies<'_> {
@@ -61,7 +62,7 @@ impl Bodies<'_> {
             parts.headers.insert(ACCEPT_ENCODING, unencoded);
         }
         if !recipe::reads_request(&recipes) {
-            let attempt = recipe::attempt(&app.logins, &routed.logins, parts, &Bytes::new());
+            let attempt = self.attempt(routed, parts, &[]);
             return Ok((self.watched(body, Direction::ToUpstream)?, attempt));
         }
         let coding = parts.headers.get(CONTENT_ENCODING);
@@ -79,8 +80,17 @@ impl Bodies<'_> {
             }
             Err(_) => return Err(ProxyError::BodyBroken),
         };
-        let attempt = recipe::attempt(&app.logins, &routed.logins, parts, &bytes);
+        let attempt = self.attempt(routed, parts, &bytes);
         Ok((Body::whole(bytes), attempt))
+    }
+
+    fn attempt(&self, routed: &Routed, parts: &request::Parts, body: &[u8]) -> Option<Attempt> {
+        let request = RequestView {
+            parts,
+            body,
+            is_trusted: self.from_trusted,
+        };
+        recipe::attempt(&self.app.app.logins, &routed.logins, &request)
     }
 
     /// The answer's body for the client, and its JSON where the recipe of a login reads it.

@@ -55,6 +55,7 @@ pub(crate) async fn pass_on(
         app: &app,
         live: decision.live.as_ref(),
         waits: exchange.snapshot.config.waits,
+        from_trusted: exchange.peer.is_trusted(),
     };
     let (body, attempt) = bodies.read_request(&routed, &mut parts, body).await?;
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);
