@@ -133,7 +133,8 @@ impl Store {
         }
     }
 
-    /// Takes a living id out of service for its successor. Of all that try, one succeeds.
+    /// Takes a living id of the same lineage out of service for its successor. Of all that try,
+    /// one succeeds.
     pub async fn claim(&self, sid: Sid, claim: Claim) -> Result<Claimed, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.claim(sid, claim)),
@@ -149,7 +150,7 @@ impl Store {
         }
     }
 
-    /// Ends an id that is alive or pending. The first reason stands.
+    /// Ends an id of the same lineage that is alive or pending. The first reason stands.
     pub async fn end(&self, sid: Sid, end: End) -> Result<Ended, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.end(sid, end)),

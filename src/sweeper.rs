@@ -133,6 +133,7 @@ impl Sweeper {
             client: None,
         };
         let end = End {
+            lineage: session.lineage,
             reason,
             at: now,
             if_last_active: (reason == EndReason::IdleTimeout).then_some(record.last_active),

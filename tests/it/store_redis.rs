@@ -146,6 +146,7 @@ fn login(n: u8) -> Activation {
 
 fn logout(n: u8) -> End {
     End {
+        lineage: lineage(n),
         reason: EndReason::Logout,
         at: at(500),
         if_last_active: None,
@@ -154,24 +155,29 @@ fn logout(n: u8) -> End {
     }
 }
 
+/// What the number of a lineage has more than that of its id, after a login over which the id
+/// stayed as it was.
+const IN_PLACE: u8 = 0x40;
+
 /// A login over which the `n`th id stayed as it was.
 fn in_place(n: u8) -> Bound {
     let login = InPlaceLogin {
         last_active: at(600),
         due: at(1_600),
         forget_at: at(1_000_000),
-        events: vec![*event(n | 0x40, EventKind::Login)],
+        events: vec![*event(n | IN_PLACE, EventKind::Login)],
     };
     Bound {
         lineage: lineage(n),
-        session: Arc::new(session(n | 0x40)),
+        session: Arc::new(session(n | IN_PLACE)),
         login: Some(Box::new(login)),
     }
 }
 
-/// A handover in silence.
-fn succession(successor: u8) -> Claim {
+/// A handover of the `n`th id in silence.
+fn succession(n: u8, successor: u8) -> Claim {
     Claim {
+        lineage: lineage(n),
         successor: sid(successor),
         at: at(400),
         by: ClaimedBy::Succession,
@@ -287,8 +293,8 @@ async fn the_documented_rule_is_enough() {
     store.rearm_all(START).await.unwrap();
     store.claim_due(at(9_000), PATIENT, 10).await.unwrap();
     store.bind(sid(1), in_place(1)).await.unwrap();
-    store.claim(sid(2), succession(3)).await.unwrap();
-    store.end(sid(1), logout(1)).await.unwrap();
+    store.claim(sid(2), succession(2, 3)).await.unwrap();
+    store.end(sid(1), logout(1 | IN_PLACE)).await.unwrap();
     let scope = curfew::domain::cuts::Scope::All;
     store.cut(scope.clone(), at(1), START).await.unwrap();
     store.cut(scope, at(3), at(2)).await.unwrap();
