@@ -194,7 +194,7 @@ impl Store {
         }
     }
 
-    /// Looks at an authenticated living id again at `at`.
+    /// Looks at an authenticated living id again at `at`; never again at one that is not known.
     pub async fn rearm(&self, sid: Sid, at: Timestamp) -> Result<(), StoreError> {
         match self {
             Self::Memory(store) => {
