@@ -2,6 +2,8 @@
 
 mod adopt;
 mod answer_cookies;
+#[cfg(test)]
+mod bench;
 mod bind;
 mod bodies;
 mod body;

@@ -139,7 +139,8 @@ impl Store {
         }
     }
 
-    /// Takes a living id out of service for its successor. Of all that try, one succeeds.
+    /// Takes a living id of the same lineage out of service for its successor. Of all that try,
+    /// one succeeds.
     pub async fn claim(&self, sid: Sid, claim: Claim) -> Result<Claimed, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.claim(sid, claim)),
@@ -155,7 +156,7 @@ impl Store {
         }
     }
 
-    /// Ends an id that is alive or pending. The first reason stands.
+    /// Ends an id of the same lineage that is alive or pending. The first reason stands.
     pub async fn end(&self, sid: Sid, end: End) -> Result<Ended, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.end(sid, end)),
@@ -204,7 +205,7 @@ impl Store {
         }
     }
 
-    /// Looks at an authenticated living id again at `at`.
+    /// Looks at an authenticated living id again at `at`; never again at one that is not known.
     pub async fn rearm(&self, sid: Sid, at: Timestamp) -> Result<(), StoreError> {
         match self {
             Self::Memory(store) => {

@@ -87,8 +87,13 @@ impl Sweeper {
                 .timed(StoreOp::LookUp, self.store.look_up(&due))
                 .await?;
             for (sid, record) in due.iter().zip(&found.records) {
-                if let Some(record) = record {
-                    self.look_at(*sid, record, &found.cuts, now).await?;
+                match record {
+                    Some(record) => self.look_at(*sid, record, &found.cuts, now).await?,
+                    // The store forgot it before it was ended; so it forgets to look at it.
+                    None => {
+                        self.timed(StoreOp::Rearm, self.store.rearm(*sid, now))
+                            .await?
+                    }
                 }
             }
             if due.len() < BATCH_MAX {
@@ -147,6 +152,7 @@ impl Sweeper {
             client: None,
         };
         let end = End {
+            lineage: session.lineage,
             reason,
             at: now,
             if_last_active: (reason == EndReason::IdleTimeout).then_some(record.last_active),

@@ -19,8 +19,8 @@ use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::event::build::{EventFacts, end_event};
-use crate::store::op::{End, Ended};
-use crate::telemetry::metrics::{LoginOutcome, StoreOp};
+use crate::store::op::End;
+use crate::telemetry::metrics::LoginOutcome;
 
 use super::Proxy;
 use super::answer_cookies::AnswerCookies;
@@ -28,10 +28,7 @@ use super::error::ProxyError;
 use super::recipe::{AnswerView, Attempt, Extracted, Told};
 use super::route::Routed;
 use super::snapshot::{AppRuntime, Snapshot};
-
-/// Rotations that an end follows. A session that rotates faster than it can be followed would
-/// have to do so at every one of these steps.
-const SUCCESSORS_MAX: usize = 8;
+use super::succession;
 
 /// All that is known of the request whose answer is being read.
 pub(crate) struct Asked {
@@ -244,24 +241,13 @@ async fn end(
 ) -> Result<(), StoreError> {
     let authenticated = live.session.is_authenticated();
     let event = authenticated.then(|| Box::new(end_event(facts_of(asked, live), reason)));
-    let forget_at = asked.snapshot.config.forget_at(authenticated, asked.now);
-    let mut sid = live.sid;
-    for _ in 0..SUCCESSORS_MAX {
-        let end = End {
-            reason,
-            at: asked.now,
-            if_last_active: None,
-            event: event.clone(),
-            forget_at,
-        };
-        match proxy.timed(StoreOp::End, proxy.store.end(sid, end)).await? {
-            Ended::Now => {
-                proxy.ended(&asked.app, &live.session, reason, asked.now);
-                return Ok(());
-            }
-            Ended::Superseded(successor) => sid = successor,
-            Ended::Before(_) | Ended::Touched(_) | Ended::Unknown => return Ok(()),
-        }
-    }
-    Ok(())
+    let end = End {
+        lineage: live.session.lineage,
+        reason,
+        at: asked.now,
+        if_last_active: None,
+        event,
+        forget_at: asked.snapshot.config.forget_at(authenticated, asked.now),
+    };
+    succession::end_from(proxy, &asked.app, &live.session, live.sid, end).await
 }

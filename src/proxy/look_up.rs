@@ -191,6 +191,7 @@ impl Proxy {
         };
         let authenticated = session.is_authenticated();
         let end = End {
+            lineage: session.lineage,
             reason,
             at: exchange.now,
             if_last_active: (reason == EndReason::IdleTimeout).then_some(record.last_active),

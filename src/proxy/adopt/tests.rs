@@ -370,7 +370,9 @@ async fn a_cut_of_everything_covers_what_was_not_adopted_yet() {
 async fn an_adopted_session_that_was_revoked_stays_dead() {
     let bench = started(40 * MINUTE);
     bench.adopts("SID=old").await;
+    let record = bench.record("old").await.unwrap();
     let end = End {
+        lineage: record.session.lineage,
         reason: EndReason::Revoked,
         at: bench.clock.now(),
         if_last_active: None,

@@ -31,7 +31,7 @@ pub(super) async fn found(
     let session = Arc::new(blank(proxy, asked, None, cookies));
     let new = successor(asked, sid, session, asked.now);
     match succession::found(proxy, new).await? {
-        Succession::Alive { .. } => Ok(Lesson::Found),
+        Succession::Alive => Ok(Lesson::Found),
         Succession::Taken => taken(proxy, asked, sid).await,
         Succession::Dropped => Ok(Lesson::Dropped),
         Succession::Full => {
@@ -76,7 +76,7 @@ pub(super) async fn rotate(
     session.scopes = bind::scopes(asked, Some(&live.session), cookies);
     let new = successor(asked, sid, Arc::new(session), live.last_active);
     match succession::rotate(proxy, live.sid, new).await? {
-        Succession::Alive { .. } => {
+        Succession::Alive => {
             proxy.streams.rename(live.session.lineage, live.sid, sid);
             Ok(Lesson::Rotated)
         }

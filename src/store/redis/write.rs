@@ -144,7 +144,7 @@ impl RedisStore {
     ) -> Result<Claimed, StoreError> {
         self.write_pending(sid, None).await?;
         let script = &self.scripts.claim;
-        let at = claim.at;
+        let (lineage, at) = (claim.lineage.to_string(), claim.at);
         let (state, reason, event) = match &claim.by {
             ClaimedBy::Succession => {
                 let successor = claim.successor;
@@ -157,8 +157,9 @@ impl RedisStore {
         };
         let state = codec::encode_state(state);
         let call = |attempt: Attempt| {
-            let arguments: [&[u8]; 5] = [
+            let arguments: [&[u8]; 6] = [
                 &keys::hex(sid),
+                lineage.as_bytes(),
                 state.as_bytes(),
                 reason.as_bytes(),
                 &event,
@@ -216,14 +217,15 @@ impl RedisStore {
     pub(in crate::store) async fn end(&self, sid: Sid, end: End) -> Result<Ended, StoreError> {
         self.write_pending(sid, end.if_last_active).await?;
         let script = &self.scripts.end;
-        let (reason, at) = (end.reason, end.at);
+        let (lineage, reason, at) = (end.lineage.to_string(), end.reason, end.at);
         let state = codec::encode_state(State::Ended { reason, at });
         let judged = end.if_last_active.map(digits).unwrap_or_default();
         let event = end.event.map(|event| json(&event)).unwrap_or_default();
         let kept = self.kept(end.forget_at);
         let call = |attempt: Attempt| {
-            let arguments: [&[u8]; 7] = [
+            let arguments: [&[u8]; 8] = [
                 &keys::hex(sid),
+                lineage.as_bytes(),
                 state.as_bytes(),
                 reason.as_str().as_bytes(),
                 judged.as_bytes(),

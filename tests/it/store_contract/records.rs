@@ -86,7 +86,7 @@ async fn create_never_goes_over_a_tombstone(store: Arc<Tested>) {
     let ended = store.user(1).await;
     store.end(ended, end_for(1, EndReason::Logout)).await;
     let superseded = store.user(2).await;
-    store.claim(superseded, succession(sid(3))).await;
+    store.claim(superseded, succession(2, sid(3))).await;
     for dead in [ended, superseded] {
         let before = store.record(dead).await;
         assert_eq!(
@@ -115,7 +115,7 @@ async fn a_touch_moves_only_what_is_alive(store: Arc<Tested>) {
     let ended = store.user(2).await;
     store.end(ended, end_for(2, EndReason::Revoked)).await;
     let superseded = store.user(3).await;
-    store.claim(superseded, succession(sid(4))).await;
+    store.claim(superseded, succession(3, sid(4))).await;
     for (dead, told) in [
         (pending, Touched::Unknown),
         (ended, Touched::Ended(EndReason::Revoked)),

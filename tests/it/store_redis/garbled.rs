@@ -40,7 +40,7 @@ fn create_another(store: &Store) -> Asked<'_> {
 fn claim(store: &Store) -> Asked<'_> {
     let claim = Claim {
         by: ClaimedBy::Login(event(1, EventKind::End)),
-        ..succession(3)
+        ..succession(1, 3)
     };
     Box::pin(async { store.claim(sid(1), claim).await.map(drop) })
 }
