@@ -1,12 +1,15 @@
 //! The bodies of an exchange: watched as they pass, or held whole where a recipe reads them.
 
-use bytes::Bytes;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderValue, request, response};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::config::app::LoginRecipe;
 use crate::domain::decide::Live;
@@ -21,14 +24,14 @@ use super::stream::body::CountedBody;
 use super::stream::progress::{Direction, Progress};
 use super::stream::registry::{StreamKey, StreamKind};
 
-/// Bodies up to this size are not watched: they are over before a session's end could cut them.
+/// Bodies up to this size are not registered to be cut, which would cost each of them a lock. A
+/// deadline bounds how long one goes on behind its session's end instead.
 const UNWATCHED_BYTES_MAX: u64 = 64 * 1024;
 
 /// Bytes of a login's request that are held to be read.
 const LOGIN_BODY_MAX: usize = 64 * 1024;
 
-/// Bytes of a login's answer that are held to be read. One that says it is longer is passed on
-/// unread.
+/// Bytes of a login's answer that are held to be read. One that is longer is passed on unread.
 const LOGIN_ANSWER_MAX: usize = 256 * 1024;
 
 /// Whose bodies they are.
@@ -37,6 +40,16 @@ pub(crate) struct Bodies<'a> {
     pub(crate) app: &'a AppRuntime,
     /// The session they pass under.
     pub(crate) live: Option<&'a Live>,
+    /// How long one may take that is held, or that is too short to be cut. It also bounds how old
+    /// the decision on a login is when its body has arrived.
+    pub(crate) within: Duration,
+}
+
+/// What was read of an answer.
+enum Read {
+    All(Bytes),
+    /// More than is held.
+    Beginning(Bytes),
 }
 
 impl Bodies<'_> {
@@ -58,13 +71,16 @@ impl Bodies<'_> {
         }
         if !recipe::reads_request(&recipes) {
             let attempt = recipe::attempt(&app.logins, &routed.logins, parts, &Bytes::new());
-            return Ok((self.watched(body, Direction::ToUpstream)?, attempt));
+            let body = self.watched(body, Direction::ToUpstream)?;
+            return Ok((Body::passing(body), attempt));
         }
         let coding = parts.headers.get(CONTENT_ENCODING);
         if coding.is_some_and(|coding| coding != "identity") {
             return Err(ProxyError::LoginEncoded);
         }
-        let bytes = match Limited::new(body, LOGIN_BODY_MAX).collect().await {
+        let body = Limited::new(body, LOGIN_BODY_MAX);
+        let late = |_| ProxyError::BodyLate(self.within);
+        let bytes = match timeout(self.within, body.collect()).await.map_err(late)? {
             Ok(whole) => whole.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
                 let limit = LOGIN_BODY_MAX;
@@ -81,7 +97,7 @@ impl Bodies<'_> {
         &self,
         attempt: Option<&Attempt>,
         parts: &response::Parts,
-        body: Incoming,
+        mut body: Incoming,
     ) -> Result<(Option<Value>, Body), ProxyError> {
         let app = &self.app.app;
         let recipe = attempt.and_then(|attempt| app.logins.get(attempt.recipe));
@@ -89,32 +105,59 @@ impl Bodies<'_> {
         let said = body.size_hint().upper();
         let is_long = said.is_some_and(|bytes| bytes > LOGIN_ANSWER_MAX as u64);
         if !is_read || is_long || parts.headers.contains_key(CONTENT_ENCODING) {
-            return Ok((None, self.watched(body, Direction::ToClient)?));
+            let body = self.watched(body, Direction::ToClient)?;
+            return Ok((None, Body::passing(body)));
         }
-        match Limited::new(body, LOGIN_ANSWER_MAX).collect().await {
-            Ok(whole) => {
-                let bytes = whole.to_bytes();
-                Ok((serde_json::from_slice(&bytes).ok(), Body::whole(bytes)))
+        let late = |_| ProxyError::AnswerLate(self.within);
+        let read = read_up_to(LOGIN_ANSWER_MAX, &mut body);
+        let read = timeout(self.within, read).await.map_err(late)?;
+        match read.map_err(|_| ProxyError::AnswerBroken)? {
+            Read::All(bytes) => Ok((serde_json::from_slice(&bytes).ok(), Body::whole(bytes))),
+            Read::Beginning(bytes) => {
+                let rest = self.watched(body, Direction::ToClient)?;
+                Ok((None, Body::resumed(bytes, rest)))
             }
-            Err(error) if error.is::<LengthLimitError>() => Err(ProxyError::LoginAnswerTooLarge),
-            Err(_) => Err(ProxyError::AnswerBroken),
         }
     }
 
     /// A body on its way. One that may still run when its session ends is registered to be cut
-    /// then.
-    fn watched(&self, body: Incoming, direction: Direction) -> Result<Body, ProxyError> {
+    /// then, and a short one has a deadline.
+    fn watched(
+        &self,
+        body: Incoming,
+        direction: Direction,
+    ) -> Result<CountedBody<Incoming>, ProxyError> {
         let said = body.size_hint().upper();
         let is_short = said.is_some_and(|bytes| bytes <= UNWATCHED_BYTES_MAX);
-        let counted = match self.live {
+        match self.live {
             Some(live) if !is_short => {
                 let key = StreamKey::of(live, &self.app.app.name);
                 let handle = self.proxy.streams.open(key, StreamKind::Body);
                 let handle = handle.map_err(|_| ProxyError::StreamsFull)?;
-                CountedBody::cuttable(body, direction, handle)
+                Ok(CountedBody::cuttable(body, direction, handle))
             }
-            _ => CountedBody::new(body, direction, Progress::default()),
-        };
-        Ok(Body::passing(counted))
+            _ => {
+                let body = CountedBody::new(body, direction, Progress::default());
+                Ok(if is_short {
+                    body.within(self.within)
+                } else {
+                    body
+                })
+            }
+        }
     }
+}
+
+/// Reads a body to its end, or a little beyond so many bytes.
+async fn read_up_to(limit: usize, body: &mut Incoming) -> Result<Read, hyper::Error> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            read.extend_from_slice(&data);
+        }
+        if read.len() > limit {
+            return Ok(Read::Beginning(read.freeze()));
+        }
+    }
+    Ok(Read::All(read.freeze()))
 }

@@ -54,6 +54,7 @@ pub(crate) async fn pass_on(
         proxy,
         app: &app,
         live: decision.live.as_ref(),
+        within: exchange.snapshot.config.waits.body,
     };
     let (body, attempt) = bodies.read_request(&routed, &mut parts, body).await?;
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);

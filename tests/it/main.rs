@@ -1,6 +1,7 @@
 //! The integration tests, one binary: what is seen from outside, over public faces.
 
 mod apps;
+mod bodies;
 mod carriers;
 mod harness;
 mod headers;
