@@ -209,6 +209,8 @@ pub struct Waits {
     pub connect: Duration,
     /// For the head of an upstream's answer.
     pub answer: Duration,
+    /// For a body that stands still; for the whole of one that is short, or that is held.
+    pub body: Duration,
     /// For requests under way when the gateway stops.
     pub drain: Duration,
 }

@@ -29,6 +29,7 @@ mod respond;
 mod route;
 mod set_cookie;
 mod snapshot;
+mod stall;
 mod stream;
 mod succession;
 mod tls;

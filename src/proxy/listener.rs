@@ -20,6 +20,7 @@ use super::Proxy;
 use super::exchange::Peer;
 use super::handle::handle;
 use super::head::forwarded::Scheme;
+use super::stall::StallGuard;
 use super::tls::{self, TlsError, TlsKeys};
 
 /// Connections of one listener. Beyond it, clients wait in the kernel's queue.
@@ -176,7 +177,7 @@ impl Lane {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let wait = proxy.snapshot.load().config.waits.head;
+        let waits = proxy.snapshot.load().config.waits;
         // The handler's future lives in the connection between requests too, so it is boxed: an
         // idle connection then holds a pointer, not the largest state a request can be in.
         let service = service_fn(move |request| {
@@ -186,13 +187,12 @@ impl Lane {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(wait)
+            .header_read_timeout(waits.head)
             .max_header_size(HEAD_BYTES_MAX)
             .max_buf_size(BUFFER_BYTES_MAX)
             .half_close(false);
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
+        let stream = TokioIo::new(StallGuard::new(stream, waits.body));
+        let connection = builder.serve_connection(stream, service).with_upgrades();
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = &mut connection => ended,

@@ -461,5 +461,6 @@ fn sweeper(store: &Arc<Store>, clock: Clock) -> Sweeper {
         config: watch::channel(Arc::new(loaded.config)).1,
         telemetry: Arc::new(telemetry),
         nudge: Arc::default(),
+        look_at_all: Arc::default(),
     }
 }
