@@ -162,11 +162,12 @@ impl Lane {
             trusted: Arc::clone(&self.trusted),
         };
         match &self.keys {
-            None => self.exchange(proxy, peer, stream).await,
+            // Each boxed, so that a plain connection does not hold the room of an encrypted one.
+            None => Box::pin(self.exchange(proxy, peer, stream)).await,
             Some(keys) => {
                 let wait = proxy.snapshot.load().config.waits.handshake;
                 match tls::accept(keys, stream, wait).await {
-                    Ok(stream) => self.exchange(proxy, peer, stream).await,
+                    Ok(stream) => Box::pin(self.exchange(proxy, peer, stream)).await,
                     Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
                 }
             }
