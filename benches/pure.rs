@@ -162,6 +162,7 @@ fn session(number: u32) -> Session {
         generation: 0,
         app: "procurement".into(),
         started,
+        until: None,
         login: Some(Login {
             admitted: started,
             user: UserName::new(&format!("buyer-{number}")),

@@ -51,6 +51,7 @@ fn new_session(number: u32) -> NewSession {
         generation: 0,
         app: "procurement".into(),
         started: began,
+        until: None,
         login: Some(Login {
             admitted: began,
             user: UserName::new(&format!("buyer-{number}")),

@@ -26,6 +26,7 @@ use ipnet::IpNet;
 
 use crate::domain::identity::Keyring;
 use crate::domain::policy::Policy;
+use crate::domain::time::Timestamp;
 
 use app::App;
 use lines::RuleLines;
@@ -46,7 +47,7 @@ pub struct Config {
     /// The line on which each rule of the policy stands.
     pub lines: RuleLines,
     /// How many sessions without a login are recorded.
-    pub anonymous: AnonymousCaps,
+    pub anonymous: Caps,
     /// The apps; at least one.
     pub apps: Vec<Arc<App>>,
     /// What is written down, and where to.
@@ -72,6 +73,17 @@ impl Config {
             life + life.max(TOMBSTONE_LIFE_MIN)
         } else {
             self.policy.anonymous_absolute
+        }
+    }
+
+    /// When a record that is written now may be forgotten. An authenticated one not before the
+    /// last adoption is over: its dead id would be adopted as if nobody had ever seen it.
+    pub fn forget_at(&self, authenticated: bool, now: Timestamp) -> Timestamp {
+        let of_no_interest = now.plus(self.retention(authenticated));
+        let adoptions = self.apps.iter().filter_map(|app| app.adopt_until);
+        match adoptions.max() {
+            Some(over) if authenticated => of_no_interest.max(over),
+            _ => of_no_interest,
         }
     }
 }
@@ -156,10 +168,10 @@ pub struct RedisConfig {
     pub deadline: Duration,
 }
 
-/// How many anonymous sessions are recorded; above a cap an id is not recorded.
+/// How many ids are recorded that no login vouches for; above a cap an id is not recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AnonymousCaps {
-    /// By one gateway, within the anonymous absolute timeout.
+pub struct Caps {
+    /// By one gateway, within a span: for anonymous ones the anonymous absolute timeout.
     pub total: usize,
     /// Of one client address, within the same span.
     pub per_client: usize,
@@ -197,6 +209,8 @@ pub struct Waits {
     pub connect: Duration,
     /// For the head of an upstream's answer.
     pub answer: Duration,
+    /// For a body that stands still; for the whole of one that is short, or that is held.
+    pub body: Duration,
     /// For requests under way when the gateway stops.
     pub drain: Duration,
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -59,6 +60,7 @@ pub struct Gateway {
     certificates: Vec<TlsKeys>,
     reopen: Arc<Notify>,
     nudge: Arc<Notify>,
+    look_at_all: Arc<AtomicBool>,
     /// Stops accepting clients.
     drain: CancellationToken,
     /// Stops what serves the clients: sweeper, streams' watch, admin.
@@ -130,6 +132,7 @@ impl Gateway {
             certificates: listening.iter().filter_map(Listening::keys).collect(),
             readiness: Arc::default(),
             nudge: Arc::new(Notify::new()),
+            look_at_all: Arc::default(),
             workers: Vec::new(),
             audit: tokio::spawn(audit.run(close.clone())),
             config: current,
@@ -162,10 +165,13 @@ impl Gateway {
             config: self.config.subscribe(),
             telemetry: Arc::clone(&self.telemetry),
             nudge: Arc::clone(&self.nudge),
+            look_at_all: Arc::clone(&self.look_at_all),
         };
         self.workers
             .push(tokio::spawn(sweeper.run(self.stop.clone())));
         let watch = Arc::clone(&self.proxy).watch_streams(self.stop.clone());
+        self.workers.push(tokio::spawn(watch));
+        let watch = Arc::clone(&self.proxy).watch_adoptions(self.stop.clone());
         self.workers.push(tokio::spawn(watch));
         self.workers.push(tokio::spawn(look_after(
             Arc::clone(&self.store),
@@ -206,15 +212,9 @@ impl Gateway {
         self.proxy.reload(Arc::clone(&config));
         self.config.send_replace(config);
         self.telemetry.metrics.policy_reloaded(self.clock.now());
-        let store = Arc::clone(&self.store);
-        let (now, nudge) = (self.clock.now(), Arc::clone(&self.nudge));
         // A tighter limit may have made sessions due earlier than the sweeper would look.
-        tokio::spawn(async move {
-            match store.rearm_all(now).await {
-                Ok(()) => nudge.notify_waiters(),
-                Err(error) => tracing::warn!(%error, "sessions were not looked at after a reload"),
-            }
-        });
+        self.look_at_all.store(true, Ordering::Release);
+        self.nudge.notify_waiters();
     }
 
     /// A configuration was refused; the one in force stays.
@@ -286,7 +286,11 @@ async fn look_after(
     stop: CancellationToken,
 ) {
     let mut was_up = true;
+    let mut dropped = 0;
     loop {
+        let dropped_now = store.events_dropped();
+        metrics.audit_events_dropped().inc_by(dropped_now - dropped);
+        dropped = dropped_now;
         let alive: Result<u64, StoreError> = store.alive().await;
         match &alive {
             Ok(alive) => {

@@ -1,6 +1,9 @@
 //! The proxy: one request's way from a client to an app and back. Read `handle` first.
 
+mod adopt;
 mod answer_cookies;
+#[cfg(test)]
+mod bench;
 mod bind;
 mod bodies;
 mod body;
@@ -11,6 +14,7 @@ mod exchange;
 mod form;
 mod handle;
 mod head;
+mod json;
 mod learn;
 mod listener;
 mod look_up;
@@ -18,12 +22,14 @@ mod names;
 mod page;
 mod pass_on;
 mod path;
+mod query;
 mod quota;
 mod recipe;
 mod respond;
 mod route;
 mod set_cookie;
 mod snapshot;
+mod stall;
 mod stream;
 mod succession;
 mod tls;
@@ -32,6 +38,7 @@ mod upstream;
 mod watch;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -47,8 +54,9 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::StoreOp;
 
+use adopt::{ADOPTION_WINDOW, ADOPTIONS_MAX};
 use exchange::{Peer, REQUEST_ID};
-use quota::AnonymousQuota;
+use quota::Quota;
 use snapshot::{AppRuntime, Snapshot};
 use stream::registry::{STREAMS_MAX, StreamRegistry};
 use upstream::UpstreamPool;
@@ -59,16 +67,23 @@ pub use tls::{TlsError, TlsKeys};
 /// Bytes of a request's name that a trusted peer may give it.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
+/// Turns a counter so that two that follow each other differ where people look first.
+const REQUEST_ID_TURN: u32 = 48;
+
 /// What all connections share.
 pub struct Proxy {
     snapshot: ArcSwap<Snapshot>,
     store: Arc<Store>,
     clock: Clock,
     entropy: Entropy,
+    /// The next request's name: a counter from a random start, so that two gateways' names do not
+    /// meet. A name is no secret.
+    request_ids: AtomicU64,
     telemetry: Arc<Telemetry>,
     upstream: UpstreamPool,
     streams: StreamRegistry,
-    anonymous: AnonymousQuota,
+    anonymous: Quota,
+    adoptions: Quota,
     /// Exchanges and tunnels that run on when their connection's own task does not.
     tasks: TaskTracker,
 }
@@ -82,18 +97,20 @@ impl Proxy {
         entropy: Entropy,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        let anonymous = AnonymousQuota::new(config.anonymous, config.policy.anonymous_absolute);
+        let anonymous = Quota::new(config.anonymous, config.policy.anonymous_absolute);
         let upstream = UpstreamPool::new(&config.waits);
-        let snapshot = Snapshot::new(config, &telemetry.metrics);
+        let snapshot = Snapshot::new(config, &telemetry.metrics, &[]);
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             store,
             clock,
+            request_ids: AtomicU64::new(u64::from_le_bytes(entropy.bytes())),
             entropy,
             telemetry,
             upstream,
             streams: StreamRegistry::new(STREAMS_MAX),
             anonymous,
+            adoptions: Quota::new(ADOPTIONS_MAX, ADOPTION_WINDOW),
             tasks: TaskTracker::new(),
         }
     }
@@ -105,9 +122,13 @@ impl Proxy {
             fits && id.as_bytes().iter().all(u8::is_ascii_graphic) && peer.is_trusted()
         });
         given.cloned().unwrap_or_else(|| {
-            let number = u64::from_le_bytes(self.entropy.bytes());
-            HeaderValue::from_str(&format!("{number:016x}"))
-                .unwrap_or(HeaderValue::from_static("-"))
+            let number = self.request_ids.fetch_add(1, Ordering::Relaxed);
+            let mut digits = [0; 16];
+            for (place, digit) in digits.iter_mut().rev().enumerate() {
+                let nibble = number.rotate_left(REQUEST_ID_TURN) >> (4 * place) & 0xf;
+                *digit = b"0123456789abcdef"[nibble as usize];
+            }
+            HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("-"))
         })
     }
 
@@ -143,7 +164,8 @@ impl Proxy {
     pub fn reload(&self, config: Arc<Config>) {
         self.anonymous
             .set(config.anonymous, config.policy.anonymous_absolute);
-        self.snapshot
-            .store(Arc::new(Snapshot::new(config, &self.telemetry.metrics)));
+        let before = self.snapshot.load();
+        let snapshot = Snapshot::new(config, &self.telemetry.metrics, &before.apps);
+        self.snapshot.store(Arc::new(snapshot));
     }
 }

@@ -56,6 +56,10 @@ impl StoreError {
     }
 }
 
+/// Scopes that are cut at once: every look-up of a session is held against them, and each of them
+/// is forgotten when no session can be old enough for it. More are a case for cutting all.
+const CUTS_MAX: usize = 65_536;
+
 /// What one look-up found, in one round trip.
 #[derive(Debug, Clone)]
 pub struct LookUp {
@@ -113,7 +117,8 @@ impl Store {
     pub async fn look_up(&self, sids: &[Sid]) -> Result<LookUp, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.look_up(sids)),
-            Self::Redis(store) => store.look_up(sids).await,
+            // Boxed: its future is large, and would be moved about for the memory store as well.
+            Self::Redis(store) => Box::pin(store.look_up(sids)).await,
         }
     }
 
@@ -121,7 +126,8 @@ impl Store {
     pub async fn touch(&self, sid: Sid, at: Timestamp) -> Result<Touched, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.touch(sid, at)),
-            Self::Redis(store) => store.touch(sid, at).await,
+            // Boxed: its future is large, and would be moved about for the memory store as well.
+            Self::Redis(store) => Box::pin(store.touch(sid, at)).await,
         }
     }
 
@@ -133,7 +139,8 @@ impl Store {
         }
     }
 
-    /// Takes a living id out of service for its successor. Of all that try, one succeeds.
+    /// Takes a living id of the same lineage out of service for its successor. Of all that try,
+    /// one succeeds.
     pub async fn claim(&self, sid: Sid, claim: Claim) -> Result<Claimed, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.claim(sid, claim)),
@@ -149,7 +156,7 @@ impl Store {
         }
     }
 
-    /// Ends an id that is alive or pending. The first reason stands.
+    /// Ends an id of the same lineage that is alive or pending. The first reason stands.
     pub async fn end(&self, sid: Sid, end: End) -> Result<Ended, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.end(sid, end)),
@@ -173,6 +180,11 @@ impl Store {
         at: Timestamp,
         horizon: Timestamp,
     ) -> Result<Arc<Cuts>, StoreError> {
+        let table = self.look_up(&[]).await?.cuts;
+        if table.len() >= CUTS_MAX {
+            let message = format!("{CUTS_MAX} scopes are cut, as many as may be");
+            return Err(StoreError::Refused(message));
+        }
         match self {
             Self::Memory(store) => Ok(store.cut(scope, at, horizon)),
             Self::Redis(store) => store.cut(scope, at, horizon).await,
@@ -193,7 +205,7 @@ impl Store {
         }
     }
 
-    /// Looks at an authenticated living id again at `at`.
+    /// Looks at an authenticated living id again at `at`; never again at one that is not known.
     pub async fn rearm(&self, sid: Sid, at: Timestamp) -> Result<(), StoreError> {
         match self {
             Self::Memory(store) => {
@@ -234,11 +246,29 @@ impl Store {
         }
     }
 
+    /// When this app's ids were first adopted; now, where the store knows of no adoption.
+    ///
+    /// An instant that was told once changes only if the store was emptied.
+    pub async fn adoption_mark(&self, app: &str, now: Timestamp) -> Result<Timestamp, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.adoption_mark(app, now)),
+            Self::Redis(store) => store.adoption_mark(app, now).await,
+        }
+    }
+
     /// How many authenticated sessions of the deployment are alive.
     pub async fn alive(&self) -> Result<u64, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.alive()),
             Self::Redis(store) => store.alive().await,
+        }
+    }
+
+    /// How many events this process had to drop because nobody acknowledged those before them.
+    pub fn events_dropped(&self) -> u64 {
+        match self {
+            Self::Memory(store) => store.events_dropped(),
+            Self::Redis(_) => 0,
         }
     }
 

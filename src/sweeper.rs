@@ -5,6 +5,7 @@
 //! again later. A gateway that dies in between loses only its claim.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -44,6 +45,8 @@ pub struct Sweeper {
     pub telemetry: Arc<Telemetry>,
     /// Wakes it before its time.
     pub nudge: Arc<Notify>,
+    /// Set when every session must be looked at: a limit may be tighter than when it was last.
+    pub look_at_all: Arc<AtomicBool>,
 }
 
 impl Sweeper {
@@ -66,6 +69,12 @@ impl Sweeper {
     /// # Errors
     /// When the store does not answer. What was claimed comes back when its lease is over.
     pub async fn sweep(&self) -> Result<(), StoreError> {
+        if self.look_at_all.swap(false, Ordering::AcqRel)
+            && let Err(error) = self.rearm_all().await
+        {
+            self.look_at_all.store(true, Ordering::Release);
+            return Err(error);
+        }
         loop {
             let now = self.clock.now();
             let due = self
@@ -78,14 +87,24 @@ impl Sweeper {
                 .timed(StoreOp::LookUp, self.store.look_up(&due))
                 .await?;
             for (sid, record) in due.iter().zip(&found.records) {
-                if let Some(record) = record {
-                    self.look_at(*sid, record, &found.cuts, now).await?;
+                match record {
+                    Some(record) => self.look_at(*sid, record, &found.cuts, now).await?,
+                    // The store forgot it before it was ended; so it forgets to look at it.
+                    None => {
+                        self.timed(StoreOp::Rearm, self.store.rearm(*sid, now))
+                            .await?
+                    }
                 }
             }
             if due.len() < BATCH_MAX {
                 return Ok(());
             }
         }
+    }
+
+    async fn rearm_all(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.timed(StoreOp::Rearm, self.store.rearm_all(now)).await
     }
 
     async fn timed<T>(
@@ -133,11 +152,12 @@ impl Sweeper {
             client: None,
         };
         let end = End {
+            lineage: session.lineage,
             reason,
             at: now,
             if_last_active: (reason == EndReason::IdleTimeout).then_some(record.last_active),
             event: Some(Box::new(end_event(facts, reason))),
-            forget_at: now.plus(config.retention(true)),
+            forget_at: config.forget_at(true, now),
         };
         if self.timed(StoreOp::End, self.store.end(sid, end)).await? == Ended::Now
             && let Some(app) = config.app(&session.app)

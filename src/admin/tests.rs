@@ -127,6 +127,7 @@ fn session(lineage: u8, user: &str, ago: Duration) -> Session {
         generation: 0,
         app: "shop".into(),
         started: at,
+        until: None,
         login: Some(Login {
             admitted: at,
             user: UserName::new(user),

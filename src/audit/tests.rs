@@ -37,6 +37,7 @@ fn session(lineage: [u8; 16], user: &str) -> Session {
         generation: 1,
         app: "shop".into(),
         started: STARTED,
+        until: None,
         login: Some(Login {
             admitted: STARTED,
             user: UserName::new(user),
@@ -112,6 +113,7 @@ async fn end(store: &Store, n: u16, user: &str) {
     let mut bytes = [0; 16];
     bytes[..2].copy_from_slice(&n.to_be_bytes());
     let session = Arc::new(session(bytes, user));
+    let lineage = session.lineage;
     let event = told(&session, |facts| end_event(facts, EndReason::IdleTimeout));
     let forget_at = ENDED.plus(Duration::from_secs(3600));
     let new = NewSession {
@@ -123,6 +125,7 @@ async fn end(store: &Store, n: u16, user: &str) {
     let sid = Sid::from_bytes(bytes);
     store.create(sid, new).await.unwrap();
     let end = End {
+        lineage,
         reason: EndReason::IdleTimeout,
         at: ENDED,
         if_last_active: None,

@@ -47,6 +47,10 @@ pub const WAIT_CONNECT: Duration = Duration::from_secs(3);
 /// Reports of old applications take minutes, and cutting one loses its user's work.
 pub const WAIT_ANSWER: Duration = Duration::from_secs(5 * 60);
 
+/// Longer than a mobile line is lost for in a tunnel, and as long as a revoked session's last short
+/// body may go on.
+pub const WAIT_BODY: Duration = Duration::from_secs(30);
+
 /// Within what systemd (90 s) and Kubernetes (30 s) grant a process that stops.
 pub const WAIT_DRAIN: Duration = Duration::from_secs(25);
 

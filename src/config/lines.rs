@@ -15,7 +15,7 @@ impl RuleLines {
     /// The line of a rule that limits a session of this app.
     pub fn of(&self, app: &str, rule: &Rule) -> Option<usize> {
         match rule {
-            Rule::App => self.apps.get(app),
+            Rule::App | Rule::Adoption => self.apps.get(app),
             Rule::Ceiling | Rule::Role(_) | Rule::Unmapped(_) | Rule::Anonymous => {
                 self.rules.get(rule)
             }

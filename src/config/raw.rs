@@ -294,9 +294,13 @@ pub(crate) struct RawWaits {
     /// For an upstream to accept a connection.
     #[schemars(extend("default" = duration(defaults::WAIT_CONNECT)))]
     pub(crate) connect: Option<At<DurationText>>,
-    /// For the head of an upstream's answer.
+    /// For the head of an upstream's answer, once the request has passed whole.
     #[schemars(extend("default" = duration(defaults::WAIT_ANSWER)))]
     pub(crate) answer: Option<At<DurationText>>,
+    /// For a client that does not go on reading; for the whole of a body up to 64 KiB, and of a
+    /// login's and its answer's.
+    #[schemars(extend("default" = duration(defaults::WAIT_BODY)))]
+    pub(crate) body: Option<At<DurationText>>,
     /// For requests under way when the gateway stops.
     #[schemars(extend("default" = duration(defaults::WAIT_DRAIN)))]
     pub(crate) drain: Option<At<DurationText>>,
@@ -309,6 +313,7 @@ impl FromTable for RawWaits {
             handshake: table.value("handshake"),
             connect: table.value("connect"),
             answer: table.value("answer"),
+            body: table.value("body"),
             drain: table.value("drain"),
         }
     }

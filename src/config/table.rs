@@ -92,6 +92,7 @@ fn origin(config: &Config, app: &App, rule: &Rule) -> String {
         Rule::Role(name) => format!("role {name}"),
         Rule::Unmapped(name) => format!("strictest role, {name}"),
         Rule::Anonymous => "anonymous".to_owned(),
+        Rule::Adoption => format!("app {}, adopt_until", app.name),
     };
     match config.lines.of(&app.name, rule) {
         Some(line) => write!(text, ", line {line}"),

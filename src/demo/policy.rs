@@ -39,7 +39,7 @@ id = "cookie:JSESSIONID"
 path = "/login"
 page = "/login"
 user = "form:username"
-success = {{ status = [302], new_session = true }}
+success = {{ status = [302], new_session = true, location_not = "/login" }}
 
 [[apps.logouts]]
 path = "/logout"

@@ -17,6 +17,8 @@ pub enum Rule {
     Unmapped(RoleName),
     /// `[anonymous]`: no login was seen.
     Anonymous,
+    /// The app's `adopt_until`: its id was adopted.
+    Adoption,
 }
 
 /// One limit and where it came from.

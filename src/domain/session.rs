@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::cuts::Cuts;
 use super::identity::{Fingerprint, Lineage, Sid};
-use super::limits::{Bounds, Limits};
+use super::limits::{Bounds, Limits, Rule};
 use super::policy::{Holder, Policy, PolicyVersion, RoleName};
 use super::time::Timestamp;
 
@@ -147,6 +147,8 @@ pub struct Session {
     pub app: Arc<str>,
     /// When the lineage began: at the id's first sight, or at the login.
     pub started: Timestamp,
+    /// No later than this, whatever the policy says: where the id was adopted.
+    pub until: Option<Timestamp>,
     /// The login, where one was seen; none for an anonymous session.
     pub login: Option<Login>,
     /// The device class at the login. Always none until the policy knows classes.
@@ -185,9 +187,21 @@ impl Session {
         self.login.as_ref()?.user.as_ref()
     }
 
-    /// The limits that the policy gives it.
+    /// The limits that the policy gives it, within its own `until`.
     pub fn limits(&self, policy: &Policy, app: Bounds) -> Limits {
-        policy.resolve(app, self.holder())
+        let mut limits = policy.resolve(app, self.holder());
+        let own = Bounds {
+            idle: None,
+            absolute: self.until.map(|until| until.since(self.started)),
+        };
+        limits.tighten(own, &Rule::Adoption);
+        limits
+    }
+
+    /// The earliest instant at which it could end, if nobody came after `last_active`.
+    pub fn earliest_end(&self, limits: &Limits, last_active: Timestamp) -> Timestamp {
+        let idle_end = last_active.plus(limits.idle.after);
+        idle_end.min(self.started.plus(limits.absolute.after))
     }
 }
 

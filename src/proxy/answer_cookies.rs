@@ -27,22 +27,20 @@ impl AnswerCookies {
         headers: &HeaderMap,
         names: &[String],
         request_path: &str,
-        now: SystemTime,
+        now: impl FnOnce() -> SystemTime,
     ) -> Self {
         if !headers.contains_key(SET_COOKIE) {
             return Self::default();
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let cookies = set_cookie::last_of(headers, &names, now).into_iter();
+        let cookies = set_cookie::last_of(headers, &names, now()).into_iter();
         let owned = cookies.map(|cookie| AnswerCookie {
             scope: CookieScope {
                 name: cookie.name.into(),
-                path: Some(
-                    cookie
-                        .path
-                        .unwrap_or_else(|| directory(request_path))
-                        .into(),
-                ),
+                path: Some(match cookie.path {
+                    Some(path) => path.into(),
+                    None => directory(request_path).into(),
+                }),
                 domain: cookie.domain.map(Arc::from),
             },
             value: cookie.value.as_bytes().into(),
@@ -86,11 +84,16 @@ impl AnswerCookies {
     }
 }
 
-/// The default path of a cookie: the request's path up to, but not with, its last slash.
-fn directory(request_path: &str) -> &str {
-    match request_path.rfind('/') {
-        None | Some(0) => "/",
-        Some(at) => &request_path[..at],
+/// The default path of a cookie: the request's path up to, but not with, its last slash; without
+/// path parameters, in which an id may stand that must not be kept.
+fn directory(request_path: &str) -> String {
+    let segments = request_path
+        .split('/')
+        .map(|segment| segment.split(';').next().unwrap_or(""));
+    let path = segments.collect::<Vec<_>>().join("/");
+    match path.rfind('/') {
+        None | Some(0) => "/".to_owned(),
+        Some(at) => path[..at].to_owned(),
     }
 }
 
@@ -109,7 +112,7 @@ mod tests {
             headers.append(SET_COOKIE, value.parse().unwrap());
         }
         let names = ["SID".to_owned(), "SIG".to_owned()];
-        AnswerCookies::read(&headers, &names, "/app/login", SystemTime::UNIX_EPOCH)
+        AnswerCookies::read(&headers, &names, "/app/login", || SystemTime::UNIX_EPOCH)
     }
 
     #[test]
@@ -141,5 +144,11 @@ mod tests {
                 ("SIG", Some("/"), Some("example.com"))
             ]
         );
+    }
+
+    #[test]
+    fn an_id_in_the_path_is_not_kept_as_a_scope() {
+        assert_eq!(super::directory("/app;jsessionid=A1/x;y=1/login"), "/app/x");
+        assert_eq!(super::directory("/login;jsessionid=A1"), "/");
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::config::app::App;
 use crate::config::carrier::SessionShape;
 use crate::domain::decide::Company;
 use crate::domain::identity::Keyring;
@@ -53,6 +54,29 @@ pub(crate) fn companions(
                 companions.push(Companion {
                     name: name.as_str().into(),
                     current,
+                    previous: None,
+                });
+            }
+        }
+    }
+    companions
+}
+
+/// The companions of a session that is adopted: what the request presents of each name. Where that
+/// is several values, the first, and the others are foreign.
+pub(crate) fn adopted(presented: &Presented, app: &App, keys: &Keyring) -> Vec<Companion> {
+    let shape = &app.shape;
+    let lists = [
+        (&shape.group, &presented.group),
+        (&shape.auth_cookies, &presented.auth_cookies),
+    ];
+    let mut companions = Vec::new();
+    for (names, values) in lists {
+        for (index, name) in names.iter().enumerate() {
+            if let Some(first) = values.iter().find(|companion| companion.index == index) {
+                companions.push(Companion {
+                    name: name.as_str().into(),
+                    current: keys.fingerprint(&app.namespace, name, &first.value),
                     previous: None,
                 });
             }

@@ -1,6 +1,8 @@
 //! The bodies of an exchange: watched as they pass, or held whole where a recipe reads them.
 
-use bytes::Bytes;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderValue, request, response};
 use http_body::Body as _;
@@ -9,28 +11,27 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::config::Waits;
 use crate::config::app::LoginRecipe;
 use crate::domain::decide::Live;
 
 use super::Proxy;
 use super::body::Body;
-use super::error::{ProxyError, UpstreamFailure};
-use super::recipe::{self, Attempt};
+use super::error::ProxyError;
+use super::recipe::{self, Attempt, RequestView};
 use super::route::Routed;
 use super::snapshot::AppRuntime;
 use super::stream::body::CountedBody;
 use super::stream::progress::{Direction, Progress};
 use super::stream::registry::{StreamKey, StreamKind};
 
-/// Bodies up to this size are not watched: they are over before a session's end could cut them.
+/// Bodies up to this size are not registered to be cut, which would cost each of them a lock. A
+/// deadline bounds how long one goes on behind its session's end instead.
 const UNWATCHED_BYTES_MAX: u64 = 64 * 1024;
 
 /// Bytes of a login's request that are held to be read.
 const LOGIN_BODY_MAX: usize = 64 * 1024;
 
-/// Bytes of a login's answer that are held to be read. One that says it is longer is passed on
-/// unread.
+/// Bytes of a login's answer that are held to be read. One that is longer is passed on unread.
 const LOGIN_ANSWER_MAX: usize = 256 * 1024;
 
 /// Whose bodies they are.
@@ -39,8 +40,28 @@ pub(crate) struct Bodies<'a> {
     pub(crate) app: &'a AppRuntime,
     /// The session they pass under.
     pub(crate) live: Option<&'a Live>,
-    /// How long a body that is held may take.
-    pub(crate) waits: Waits,
+    /// Whether the request comes from a trusted peer.
+    pub(crate) from_trusted: bool,
+    /// How long one may take that is held, or that is too short to be cut. It also bounds how old
+    /// the decision on a login is when its body has arrived.
+    pub(crate) within: Duration,
+}
+
+/// An answer's body, as far as a recipe read it.
+pub(crate) enum AnswerBody {
+    /// Not at all.
+    Unread(Incoming),
+    /// To its end.
+    Whole(Bytes),
+    /// A beginning, and what follows: it is too long.
+    Begun(Bytes, Incoming),
+}
+
+/// What was read of an answer.
+enum Read {
+    All(Bytes),
+    /// More than is held.
+    Beginning(Bytes),
 }
 
 impl Bodies<'_> {
@@ -61,17 +82,16 @@ impl Bodies<'_> {
             parts.headers.insert(ACCEPT_ENCODING, unencoded);
         }
         if !recipe::reads_request(&recipes) {
-            let attempt = recipe::attempt(&app.logins, &routed.logins, parts, &Bytes::new());
-            return Ok((self.watched(body, Direction::ToUpstream)?, attempt));
+            let attempt = self.attempt(routed, parts, &[]);
+            return Ok((self.passing(body, Direction::ToUpstream)?, attempt));
         }
         let coding = parts.headers.get(CONTENT_ENCODING);
         if coding.is_some_and(|coding| coding != "identity") {
             return Err(ProxyError::LoginEncoded);
         }
-        // A sign-in form is no longer than a head, so it has as long as one.
-        let held = Limited::new(body, LOGIN_BODY_MAX).collect();
-        let held = timeout(self.waits.head, held).await;
-        let bytes = match held.map_err(|_| ProxyError::LoginLate)? {
+        let body = Limited::new(body, LOGIN_BODY_MAX);
+        let late = |_| ProxyError::BodyLate(self.within);
+        let bytes = match timeout(self.within, body.collect()).await.map_err(late)? {
             Ok(whole) => whole.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
                 let limit = LOGIN_BODY_MAX;
@@ -79,51 +99,103 @@ impl Bodies<'_> {
             }
             Err(_) => return Err(ProxyError::BodyBroken),
         };
-        let attempt = recipe::attempt(&app.logins, &routed.logins, parts, &bytes);
+        let attempt = self.attempt(routed, parts, &bytes);
         Ok((Body::whole(bytes), attempt))
     }
 
-    /// The answer's body for the client, and its JSON where the recipe of a login reads it.
+    fn attempt(&self, routed: &Routed, parts: &request::Parts, body: &[u8]) -> Option<Attempt> {
+        let request = RequestView {
+            parts,
+            body,
+            is_trusted: self.from_trusted,
+        };
+        recipe::attempt(&self.app.app.logins, &routed.logins, &request)
+    }
+
+    /// Reads the answer's JSON, where the recipe of the login that it answers wants it.
     pub(crate) async fn read_answer(
         &self,
         attempt: Option<&Attempt>,
         parts: &response::Parts,
-        body: Incoming,
-    ) -> Result<(Option<Value>, Body), ProxyError> {
+        mut body: Incoming,
+    ) -> Result<(Option<Value>, AnswerBody), ProxyError> {
         let app = &self.app.app;
         let recipe = attempt.and_then(|attempt| app.logins.get(attempt.recipe));
         let is_read = recipe.is_some_and(|recipe| recipe::reads_answer(recipe, &app.issued));
         let said = body.size_hint().upper();
         let is_long = said.is_some_and(|bytes| bytes > LOGIN_ANSWER_MAX as u64);
         if !is_read || is_long || parts.headers.contains_key(CONTENT_ENCODING) {
-            return Ok((None, self.watched(body, Direction::ToClient)?));
+            return Ok((None, AnswerBody::Unread(body)));
         }
-        let held = Limited::new(body, LOGIN_ANSWER_MAX).collect();
-        let held = timeout(self.waits.answer, held).await;
-        match held.map_err(|_| UpstreamFailure::Late(self.waits.answer))? {
-            Ok(whole) => {
-                let bytes = whole.to_bytes();
-                Ok((serde_json::from_slice(&bytes).ok(), Body::whole(bytes)))
-            }
-            Err(error) if error.is::<LengthLimitError>() => Err(ProxyError::LoginAnswerTooLarge),
-            Err(_) => Err(ProxyError::AnswerBroken),
+        let late = |_| ProxyError::AnswerLate(self.within);
+        let read = read_up_to(LOGIN_ANSWER_MAX, &mut body);
+        let read = timeout(self.within, read).await.map_err(late)?;
+        Ok(match read.map_err(|_| ProxyError::AnswerBroken)? {
+            Read::All(bytes) => (
+                serde_json::from_slice(&bytes).ok(),
+                AnswerBody::Whole(bytes),
+            ),
+            Read::Beginning(bytes) => (None, AnswerBody::Begun(bytes, body)),
+        })
+    }
+
+    /// The answer's body for the client, under the session that the answer leaves it with.
+    pub(crate) fn answer(&self, body: AnswerBody) -> Result<Body, ProxyError> {
+        match body {
+            AnswerBody::Unread(body) => self.passing(body, Direction::ToClient),
+            AnswerBody::Whole(bytes) => Ok(Body::whole(bytes)),
+            AnswerBody::Begun(bytes, rest) => Ok(Body::resumed(
+                bytes,
+                self.watched(rest, Direction::ToClient)?,
+            )),
         }
     }
 
+    fn passing(&self, body: Incoming, direction: Direction) -> Result<Body, ProxyError> {
+        if body.is_end_stream() {
+            return Ok(Body::empty());
+        }
+        Ok(Body::passing(self.watched(body, direction)?))
+    }
+
     /// A body on its way. One that may still run when its session ends is registered to be cut
-    /// then.
-    fn watched(&self, body: Incoming, direction: Direction) -> Result<Body, ProxyError> {
+    /// then, and a short one has a deadline.
+    fn watched(
+        &self,
+        body: Incoming,
+        direction: Direction,
+    ) -> Result<CountedBody<Incoming>, ProxyError> {
         let said = body.size_hint().upper();
         let is_short = said.is_some_and(|bytes| bytes <= UNWATCHED_BYTES_MAX);
-        let counted = match self.live {
+        match self.live {
             Some(live) if !is_short => {
                 let key = StreamKey::of(live, &self.app.app.name);
                 let handle = self.proxy.streams.open(key, StreamKind::Body);
                 let handle = handle.map_err(|_| ProxyError::StreamsFull)?;
-                CountedBody::cuttable(body, direction, handle)
+                Ok(CountedBody::cuttable(body, direction, handle))
             }
-            _ => CountedBody::new(body, direction, Progress::default()),
-        };
-        Ok(Body::passing(counted))
+            _ => {
+                let body = CountedBody::new(body, direction, Progress::default());
+                Ok(if is_short {
+                    body.within(self.within)
+                } else {
+                    body
+                })
+            }
+        }
     }
+}
+
+/// Reads a body to its end, or a little beyond so many bytes.
+async fn read_up_to(limit: usize, body: &mut Incoming) -> Result<Read, hyper::Error> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            read.extend_from_slice(&data);
+        }
+        if read.len() > limit {
+            return Ok(Read::Beginning(read.freeze()));
+        }
+    }
+    Ok(Read::All(read.freeze()))
 }

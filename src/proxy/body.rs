@@ -28,8 +28,11 @@ pub(crate) struct Body {
 }
 
 enum Content {
-    /// Passed on frame by frame.
-    Passing(Box<CountedBody<Incoming>>),
+    /// Passed on frame by frame, behind what was read of it before.
+    Passing {
+        read: Bytes,
+        rest: Box<CountedBody<Incoming>>,
+    },
     /// Held whole.
     Whole(Full<Bytes>),
 }
@@ -44,7 +47,21 @@ impl Body {
     }
 
     pub(crate) fn passing(body: CountedBody<Incoming>) -> Self {
-        Self::from(Content::Passing(Box::new(body)))
+        Self::resumed(Bytes::new(), body)
+    }
+
+    /// A body that is passed on although its beginning was read already.
+    pub(crate) fn resumed(read: Bytes, rest: CountedBody<Incoming>) -> Self {
+        let rest = Box::new(rest);
+        Self::from(Content::Passing { read, rest })
+    }
+
+    /// How far a body that is passed on got; none for one that is held whole.
+    pub(crate) fn progress(&self) -> Option<&Progress> {
+        match &self.content {
+            Content::Passing { rest, .. } => Some(rest.progress()),
+            Content::Whole(_) => None,
+        }
     }
 
     /// Whether it certainly holds nothing.
@@ -54,9 +71,7 @@ impl Body {
 
     /// The same body, whose exchange is logged when the body is over.
     pub(crate) fn logged(self, mut tail: Tail) -> Self {
-        if let Content::Passing(body) = &self.content {
-            tail.progress = Some(body.progress().clone());
-        }
+        tail.progress = self.progress().cloned();
         let tail = Some(Box::new(tail));
         Self { tail, ..self }
     }
@@ -102,7 +117,10 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = match &mut self.content {
-            Content::Passing(body) => Pin::new(body.as_mut())
+            Content::Passing { read, .. } if !read.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(read)))))
+            }
+            Content::Passing { rest, .. } => Pin::new(rest.as_mut())
                 .poll_frame(cx)
                 .map_err(BodyError::from),
             Content::Whole(body) => Pin::new(body)
@@ -119,14 +137,15 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Passing(body) => body.is_end_stream(),
+            Content::Passing { read, rest } => read.is_empty() && rest.is_end_stream(),
             Content::Whole(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Passing(body) => body.size_hint(),
+            Content::Passing { read, rest } if read.is_empty() => rest.size_hint(),
+            Content::Passing { .. } => SizeHint::default(),
             Content::Whole(body) => HttpBody::size_hint(body),
         }
     }

@@ -1,5 +1,7 @@
 //! Everything that can keep a request from its answer, and the one table that turns it into HTTP.
 
+use std::error::Error;
+use std::iter;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -10,6 +12,7 @@ use crate::telemetry::metrics::UpstreamFault;
 use super::carriers::CarrierProblem;
 use super::head::HeadProblem;
 use super::path::PathProblem;
+use super::stream::body::BodyError;
 
 /// Why a request is answered with an error. Nothing here depends on a session's state: refusals
 /// are no errors.
@@ -27,12 +30,12 @@ pub(crate) enum ProxyError {
     LoginTooLarge { limit: usize },
     #[error("a login's body is encoded, so it cannot be read")]
     LoginEncoded,
-    #[error("a login's body did not arrive in time")]
-    LoginLate,
     #[error("the client's body broke off")]
     BodyBroken,
-    #[error("a login's answer is too long to be read")]
-    LoginAnswerTooLarge,
+    #[error("the client's body was not over within {}", humantime::format_duration(*.0))]
+    BodyLate(Duration),
+    #[error("a login's answer was not over within {}", humantime::format_duration(*.0))]
+    AnswerLate(Duration),
     #[error("the app broke off within a login's answer")]
     AnswerBroken,
     #[error("{0}")]
@@ -65,14 +68,6 @@ pub(crate) enum UpstreamFailure {
 }
 
 impl UpstreamFailure {
-    pub(super) fn of(error: hyper_util::client::legacy::Error) -> Self {
-        if error.is_connect() {
-            Self::Refused(error)
-        } else {
-            Self::Broken(error)
-        }
-    }
-
     /// Which fault is counted.
     pub(crate) fn fault(&self) -> UpstreamFault {
         match self {
@@ -91,6 +86,24 @@ pub(crate) struct Told {
     pub(crate) code: &'static str,
     pub(crate) sentence: &'static str,
     pub(crate) retry_after: Option<Duration>,
+}
+
+/// An exchange with an app that failed: by its connection, or by the client's own body.
+impl From<hyper_util::client::legacy::Error> for ProxyError {
+    fn from(error: hyper_util::client::legacy::Error) -> Self {
+        if error.is_connect() {
+            return Self::Upstream(UpstreamFailure::Refused(error));
+        }
+        let mut causes = iter::successors(error.source(), |error| (*error).source());
+        let of_body = |error: &(dyn Error + 'static)| match error.downcast_ref() {
+            Some(BodyError::<hyper::Error>::Late(limit)) => Some(*limit),
+            _ => None,
+        };
+        match causes.find_map(of_body) {
+            Some(limit) => Self::BodyLate(limit),
+            None => Self::Upstream(UpstreamFailure::Broken(error)),
+        }
+    }
 }
 
 impl From<HeadProblem> for ProxyError {
@@ -133,17 +146,17 @@ impl ProxyError {
                 "login_encoded",
                 "The sign-in request must be sent without a content encoding.",
             ),
-            Self::LoginLate => (
-                StatusCode::REQUEST_TIMEOUT,
-                "login_late",
-                "The sign-in request did not arrive in time.",
-            ),
             Self::BodyBroken => (
                 StatusCode::BAD_REQUEST,
                 "body_broken",
                 "The body of the request broke off.",
             ),
-            Self::LoginAnswerTooLarge | Self::AnswerBroken => (
+            Self::BodyLate(_) => (
+                StatusCode::REQUEST_TIMEOUT,
+                "body_late",
+                "The body of the request did not arrive in time.",
+            ),
+            Self::AnswerBroken => (
                 StatusCode::BAD_GATEWAY,
                 "login_answer_unreadable",
                 "The application's answer to the sign-in could not be read.",
@@ -163,7 +176,7 @@ impl ProxyError {
                 "store_full",
                 "No more sessions can be started right now; try again later.",
             ),
-            Self::Upstream(UpstreamFailure::Late(_)) => (
+            Self::Upstream(UpstreamFailure::Late(_)) | Self::AnswerLate(_) => (
                 StatusCode::GATEWAY_TIMEOUT,
                 "app_late",
                 "The application did not answer in time.",

@@ -12,7 +12,7 @@ use crate::clock::monotonic;
 use crate::domain::access::Client;
 use crate::domain::decide::{Decision, Found, Stale, Verdict, Write};
 use crate::domain::identity::Sid;
-use crate::domain::session::{CookieScope, EndReason, Session};
+use crate::domain::session::{CookieScope, EndReason, Session, State};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::event::build::{EventFacts, refusal_event};
@@ -72,6 +72,8 @@ pub(crate) struct Exchange {
     found: Vec<FoundId>,
     app: Option<Arc<AppRuntime>>,
     store_down: bool,
+    /// Whether it was counted under its verdict: an error after that is the app's or the client's.
+    is_decided: bool,
     /// What the access log will say; none where there is no log.
     entry: Option<Box<AccessEntry>>,
 }
@@ -81,6 +83,7 @@ struct FoundId {
     sid: Sid,
     session: Option<Arc<Session>>,
     last_active: Option<Timestamp>,
+    is_alive: bool,
 }
 
 impl Exchange {
@@ -113,6 +116,7 @@ impl Exchange {
             found: Vec::new(),
             app: None,
             store_down: false,
+            is_decided: false,
             entry,
             snapshot,
             peer,
@@ -157,12 +161,21 @@ impl Exchange {
                     .as_ref()
                     .map(|record| Arc::clone(&record.session)),
                 last_active: found.record.as_ref().map(|record| record.last_active),
+                is_alive: found
+                    .record
+                    .as_ref()
+                    .is_some_and(|record| record.state == State::Alive),
             }
         }));
     }
 
     /// What becomes of it is decided and written.
     pub(crate) fn decided(&mut self, proxy: &Proxy, app: &AppRuntime, decision: &Decision) {
+        if let Write::End(ended) = &decision.write {
+            for found in &mut self.found {
+                found.is_alive &= !ended.iter().any(|(sid, _)| *sid == found.sid);
+            }
+        }
         let session = match &decision.live {
             Some(live) => Some(&live.session),
             None => self.found.iter().find_map(|found| found.session.as_ref()),
@@ -176,6 +189,7 @@ impl Exchange {
             Verdict::Refuse(stale) => (VerdictLabel::Refuse, Some(stale)),
         };
         app.metrics.decided(role, verdict);
+        self.is_decided = true;
         if let (Some(live), Some(role), Write::Touch(_)) = (&decision.live, role, &decision.write) {
             let gap = self.now.since(live.last_active);
             app.metrics.idle_gap(role, gap, live.limits.idle.after);
@@ -241,7 +255,8 @@ impl Exchange {
     /// Where the cookies of a stale request are to be expired.
     ///
     /// Nowhere, where the client has a fresh cookie of that name by now, or may get one any moment:
-    /// an answer that comes late would delete it.
+    /// an answer that comes late would delete it. Nor where one of the ids is alive: anybody can
+    /// write a dead one into a link, and would log its visitors out.
     pub(crate) fn expired(&self, app: &AppRuntime, stale: Stale) -> Vec<CookieScope> {
         let dead = match stale {
             Stale::Ended(reason) => reason != EndReason::Reauthenticated,
@@ -252,7 +267,8 @@ impl Exchange {
             .found
             .iter()
             .any(|found| app.relogged.contains(&found.sid));
-        if !dead || relogged {
+        let carries_living = self.found.iter().any(|found| found.is_alive);
+        if !dead || relogged || carries_living {
             return Vec::new();
         }
         let sessions = self.found.iter().filter_map(|found| found.session.as_ref());
@@ -305,7 +321,7 @@ impl Exchange {
 
     /// Ends the exchange with an error.
     pub(crate) fn fail(mut self, proxy: &Proxy, error: &ProxyError) -> Response<Body> {
-        if let Some(app) = &self.app {
+        if let (Some(app), false) = (&self.app, self.is_decided) {
             app.metrics.decided(None, VerdictLabel::Error);
         }
         if let Some(entry) = &mut self.entry {

@@ -9,8 +9,8 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
-use super::names;
 use super::recipe::Extracted;
+use super::{names, query};
 
 /// The media type of a form (HTML, 4.10.21).
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -63,9 +63,9 @@ fn only(here: &[u8], elsewhere: &[u8], name: &str) -> Extracted {
 
 /// How many fields some server would take for `name`; some part them at `;` too.
 fn readings(fields: &[u8], name: &str) -> usize {
-    let fields = fields.split(|byte| matches!(byte, b'&' | b';'));
-    let names = fields.map(|field| field.split(|byte| *byte == b'=').next().unwrap_or(field));
-    names.filter(|found| names::reads_as(found, name)).count()
+    query::fields(fields, b"&;")
+        .filter(|field| names::reads_as(query::name_of(field), name))
+        .count()
 }
 
 /// Whether a body of this type is a form, for those servers that read it at all.

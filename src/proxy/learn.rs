@@ -8,10 +8,10 @@ mod login;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::response;
+use http::{Uri, response};
 use serde_json::Value;
 
-use crate::config::app::LoginRecipe;
+use crate::config::app::{App, LoginRecipe};
 use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
 use crate::domain::limits::Limits;
@@ -19,18 +19,16 @@ use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::event::build::{EventFacts, end_event};
-use crate::store::op::{End, Ended};
-use crate::telemetry::metrics::{LoginOutcome, StoreOp};
+use crate::store::op::End;
+use crate::telemetry::metrics::LoginOutcome;
 
 use super::Proxy;
 use super::answer_cookies::AnswerCookies;
 use super::error::ProxyError;
 use super::recipe::{AnswerView, Attempt, Extracted, Told};
+use super::route::Routed;
 use super::snapshot::{AppRuntime, Snapshot};
-
-/// Rotations that an end follows. A session that rotates faster than it can be followed would
-/// have to do so at every one of these steps.
-const SUCCESSORS_MAX: usize = 8;
+use super::succession;
 
 /// All that is known of the request whose answer is being read.
 pub(crate) struct Asked {
@@ -53,17 +51,17 @@ pub(crate) struct AnswerHead {
     pub(crate) parts: response::Parts,
     pub(crate) cookies: AnswerCookies,
     pub(crate) json: Option<Value>,
-    /// The path that was asked for.
-    pub(crate) asked_path: String,
+    /// What was asked for.
+    pub(crate) asked_uri: Uri,
 }
 
-impl Asked {
-    /// Whether an answer can teach anything: most cannot.
-    pub(crate) fn may_learn(&self, head: &AnswerHead) -> bool {
-        self.attempt.is_some()
-            || self.logout.is_some()
-            || !self.app.app.issued.is_empty()
-            || !head.cookies.is_empty()
+impl AnswerHead {
+    /// Whether it can teach anything: most answers cannot.
+    pub(crate) fn may_teach(&self, app: &App, routed: &Routed, attempt: Option<&Attempt>) -> bool {
+        attempt.is_some()
+            || routed.logout.is_some()
+            || !app.issued.is_empty()
+            || !self.cookies.is_empty()
     }
 }
 
@@ -94,7 +92,7 @@ pub(crate) async fn learn(
         parts,
         cookies,
         json,
-        asked_path,
+        asked_uri,
     } = head;
     asked
         .app
@@ -102,7 +100,7 @@ pub(crate) async fn learn(
     let view = AnswerView {
         parts,
         cookies,
-        asked_path,
+        asked_path: asked_uri.path(),
         json: json.as_ref(),
     };
     let issued = issued(asked, &view);
@@ -136,22 +134,24 @@ pub(crate) async fn learn(
 /// The id that an answer announces.
 fn issued(asked: &Asked, view: &AnswerView<'_>) -> Option<Sid> {
     let app = &asked.app.app;
+    let keys = &asked.snapshot.config.keys;
+    // An id that was recorded under an older key is no new one because it is said again.
     let sid = |value: &[u8]| {
-        asked
-            .snapshot
-            .config
-            .keys
-            .sid(&app.namespace, &app.slot, value)
+        let known = asked.live.as_ref().map(|live| live.sid);
+        let mut sids = keys.sids(&app.namespace, &app.slot, value);
+        let first = sids.next()?;
+        let again = known.filter(|known| *known == first || sids.any(|sid| sid == *known));
+        Some(again.unwrap_or(first))
     };
     let cookie = asked
         .app
         .id_cookie()
         .and_then(|name| view.cookies.value_of(name));
-    cookie.map(sid).or_else(|| {
+    cookie.and_then(sid).or_else(|| {
         app.issued
             .iter()
             .find_map(|extractor| match view.find(extractor) {
-                Extracted::Values(values) if values.len() == 1 => Some(sid(values[0].as_bytes())),
+                Extracted::Values(values) if values.len() == 1 => sid(values[0].as_bytes()),
                 Extracted::Values(_) | Extracted::Absent | Extracted::Malformed => None,
             })
     })
@@ -241,26 +241,13 @@ async fn end(
 ) -> Result<(), StoreError> {
     let authenticated = live.session.is_authenticated();
     let event = authenticated.then(|| Box::new(end_event(facts_of(asked, live), reason)));
-    let forget_at = asked
-        .now
-        .plus(asked.snapshot.config.retention(authenticated));
-    let mut sid = live.sid;
-    for _ in 0..SUCCESSORS_MAX {
-        let end = End {
-            reason,
-            at: asked.now,
-            if_last_active: None,
-            event: event.clone(),
-            forget_at,
-        };
-        match proxy.timed(StoreOp::End, proxy.store.end(sid, end)).await? {
-            Ended::Now => {
-                proxy.ended(&asked.app, &live.session, reason, asked.now);
-                return Ok(());
-            }
-            Ended::Superseded(successor) => sid = successor,
-            Ended::Before(_) | Ended::Touched(_) | Ended::Unknown => return Ok(()),
-        }
-    }
-    Ok(())
+    let end = End {
+        lineage: live.session.lineage,
+        reason,
+        at: asked.now,
+        if_last_active: None,
+        event,
+        forget_at: asked.snapshot.config.forget_at(authenticated, asked.now),
+    };
+    succession::end_from(proxy, &asked.app, &live.session, live.sid, end).await
 }

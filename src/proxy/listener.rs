@@ -9,7 +9,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -20,10 +20,15 @@ use super::Proxy;
 use super::exchange::Peer;
 use super::handle::handle;
 use super::head::forwarded::Scheme;
+use super::stall::StallGuard;
 use super::tls::{self, TlsError, TlsKeys};
 
 /// Connections of one listener. Beyond it, clients wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 65_536;
+
+/// Connections that the kernel keeps until they are accepted. When it is full a client's first
+/// packet is dropped, and sent again a second later; Linux allows no more by default.
+const BACKLOG: u32 = 4096;
 
 /// Bytes of a request head, all its headers together.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -61,7 +66,7 @@ impl Listening {
     pub async fn bind(config: &Listener) -> Result<Self, ListenError> {
         let keys = config.tls.as_ref().map(TlsKeys::load).transpose()?;
         let failed = |error| ListenError::Bind(config.address, error);
-        let socket = TcpListener::bind(config.address).await.map_err(failed)?;
+        let socket = listen(config.address).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         Ok(Self {
             socket,
@@ -117,6 +122,16 @@ impl Listening {
     }
 }
 
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// What the connections of one listener share.
 struct Lane {
     trusted: Arc<[ipnet::IpNet]>,
@@ -162,7 +177,7 @@ impl Lane {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let wait = proxy.snapshot.load().config.waits.head;
+        let waits = proxy.snapshot.load().config.waits;
         // The handler's future lives in the connection between requests too, so it is boxed: an
         // idle connection then holds a pointer, not the largest state a request can be in.
         let service = service_fn(move |request| {
@@ -172,13 +187,12 @@ impl Lane {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(wait)
+            .header_read_timeout(waits.head)
             .max_header_size(HEAD_BYTES_MAX)
             .max_buf_size(BUFFER_BYTES_MAX)
             .half_close(false);
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
+        let stream = TokioIo::new(StallGuard::new(stream, waits.body));
+        let connection = builder.serve_connection(stream, service).with_upgrades();
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = &mut connection => ended,

@@ -20,12 +20,13 @@ use super::carriers::Presented;
 use super::exchange::Exchange;
 use super::snapshot::AppRuntime;
 
-/// How often a decision is made anew because somebody's touch came between look-up and end.
+/// How often the ids of a request are looked up: again where one was adopted, and where somebody's
+/// touch came between look-up and end.
 const ROUNDS_MAX: usize = 3;
 
 impl Proxy {
-    /// Looks up every id that a request presents, decides, and writes what the decision needs
-    /// before the request may go on.
+    /// Looks up every id that a request presents, adopts an unknown one where the app does, decides,
+    /// and writes what the decision needs before the request may go on.
     ///
     /// # Errors
     /// When the store does not answer. Nothing is then known of the ids.
@@ -39,6 +40,10 @@ impl Proxy {
         let mut round = 1;
         loop {
             let (found, cuts) = self.look_up(exchange, app, presented).await?;
+            if round < ROUNDS_MAX && self.adopt(exchange, app, presented, &found, &cuts).await? {
+                round += 1;
+                continue;
+            }
             let rules = Rules {
                 policy: &exchange.snapshot.config.policy,
                 app: app.app.bounds,
@@ -186,11 +191,12 @@ impl Proxy {
         };
         let authenticated = session.is_authenticated();
         let end = End {
+            lineage: session.lineage,
             reason,
             at: exchange.now,
             if_last_active: (reason == EndReason::IdleTimeout).then_some(record.last_active),
             event: authenticated.then(|| Box::new(end_event(facts, reason))),
-            forget_at: exchange.now.plus(config.retention(authenticated)),
+            forget_at: config.forget_at(authenticated, exchange.now),
         };
         match self
             .asked(exchange, StoreOp::End, self.store.end(sid, end))

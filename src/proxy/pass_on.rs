@@ -50,17 +50,18 @@ pub(crate) async fn pass_on(
         body,
         ..
     } = admitted;
-    let bodies = Bodies {
+    let mut bodies = Bodies {
         proxy,
         app: &app,
         live: decision.live.as_ref(),
-        waits: exchange.snapshot.config.waits,
+        from_trusted: exchange.peer.is_trusted(),
+        within: exchange.snapshot.config.waits.body,
     };
     let (body, attempt) = bodies.read_request(&routed, &mut parts, body).await?;
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);
     dress(exchange, &app, &mut parts, upgrade.is_some());
 
-    let asked_path = parts.uri.path().to_owned();
+    let asked_uri = parts.uri.clone();
     let asked_at = clock::monotonic();
     let sent = proxy.upstream.send(&app.app.upstreams, parts, body).await;
     exchange.waited_for_app(clock::monotonic() - asked_at, &sent);
@@ -70,25 +71,37 @@ pub(crate) async fn pass_on(
     }
 
     let (json, body) = bodies.read_answer(attempt.as_ref(), &parts, body).await?;
-    let now = clock::wall();
-    let cookies = AnswerCookies::read(&parts.headers, &app.read_cookies, &asked_path, now);
-    let head = AnswerHead {
+    let cookies = AnswerCookies::read(
+        &parts.headers,
+        &app.read_cookies,
+        asked_uri.path(),
+        clock::wall,
+    );
+    let mut head = AnswerHead {
         parts,
         cookies,
         json,
-        asked_path,
+        asked_uri,
     };
-    let asked = Asked {
-        snapshot: Arc::clone(&exchange.snapshot),
-        app: Arc::clone(&app),
-        now: exchange.now,
-        client: exchange.origin.address,
-        live: decision.live.clone(),
-        presented: exchange.ids(),
-        attempt,
-        logout: routed.logout,
-    };
-    let head = learn_from(proxy, exchange, asked, head).await?;
+    if head.may_teach(&app.app, &routed, attempt.as_ref()) {
+        let asked = Asked {
+            snapshot: Arc::clone(&exchange.snapshot),
+            app: Arc::clone(&app),
+            now: exchange.now,
+            client: exchange.origin.address,
+            live: decision.live.clone(),
+            presented: exchange.ids(),
+            attempt,
+            logout: routed.logout,
+        };
+        let lesson;
+        (head, lesson) = Box::pin(learn_from(proxy, exchange, asked, head)).await?;
+        // The session that this very answer ended must not cut it.
+        if matches!(lesson, Lesson::LoggedIn(_) | Lesson::LoggedOut) {
+            bodies.live = None;
+        }
+    }
+    let body = bodies.answer(body)?;
     let parts = undress(exchange, &app, &decision, &routed, head);
     Ok(Response::from_parts(parts, body))
 }
@@ -156,10 +169,7 @@ async fn learn_from(
     exchange: &mut Exchange,
     asked: Asked,
     mut head: AnswerHead,
-) -> Result<AnswerHead, ProxyError> {
-    if !asked.may_learn(&head) {
-        return Ok(head);
-    }
+) -> Result<(AnswerHead, Lesson), ProxyError> {
     // A visitor without a session loses nothing when his new id is not recorded: he gets the
     // answer without it. Whoever logs in, or has a session, must be told that it did not work.
     let is_visitor = asked.attempt.is_none() && asked.live.is_none();
@@ -172,20 +182,22 @@ async fn learn_from(
     });
     let (lesson, asked, returned) = task.await.map_err(|_| ProxyError::Internal)?;
     head = returned;
-    match lesson {
+    let lesson = match lesson {
         Ok(lesson) => {
             exchange.learned(&lesson);
             if lesson == Lesson::Dropped {
                 drop_cookies(&asked.app, &mut head.parts.headers);
             }
+            lesson
         }
         Err(ProxyError::Store(error)) if is_visitor => {
             exchange.store_failed(&error);
             drop_cookies(&asked.app, &mut head.parts.headers);
+            Lesson::Dropped
         }
         Err(error) => return Err(error),
-    }
-    Ok(head)
+    };
+    Ok((head, lesson))
 }
 
 /// Makes an answer's head the gateway's own.

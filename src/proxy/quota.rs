@@ -1,20 +1,22 @@
-//! How many anonymous ids are recorded: a flood of them must not fill the store.
+//! How many ids are recorded that no login vouches for: a flood of them must not fill the store.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::config::AnonymousCaps;
+use crate::config::Caps;
 use crate::domain::time::Timestamp;
 
-/// Client addresses that are counted one by one; beyond them a window starts anew for all.
+/// Client addresses that are counted one by one. Those that come beyond them wait for the next
+/// window: were the counts given up instead, whoever has many addresses could reset them at will.
 const CLIENTS_MAX: usize = 65_536;
 
-/// Counts the anonymous ids recorded by this gateway in the present window.
+/// Counts what this gateway recorded in the present window.
 ///
-/// A window is as long as such a session can live, so that the count bounds how many are alive.
-pub(crate) struct AnonymousQuota {
+/// For anonymous ids a window is as long as such a session can live: no more than twice the cap,
+/// of this window and of the one before, are alive at once.
+pub(crate) struct Quota {
     window: Mutex<Window>,
 }
 
@@ -22,12 +24,12 @@ struct Window {
     began: Timestamp,
     total: usize,
     per_client: HashMap<IpAddr, usize>,
-    caps: AnonymousCaps,
+    caps: Caps,
     length: Duration,
 }
 
-impl AnonymousQuota {
-    pub(crate) fn new(caps: AnonymousCaps, length: Duration) -> Self {
+impl Quota {
+    pub(crate) fn new(caps: Caps, length: Duration) -> Self {
         let window = Window {
             began: Timestamp::from_millis(0),
             total: 0,
@@ -41,7 +43,7 @@ impl AnonymousQuota {
     }
 
     /// Takes over the caps of a new configuration.
-    pub(crate) fn set(&self, caps: AnonymousCaps, length: Duration) {
+    pub(crate) fn set(&self, caps: Caps, length: Duration) {
         let mut window = self.lock();
         window.caps = caps;
         window.length = length;
@@ -50,18 +52,23 @@ impl AnonymousQuota {
     /// Whether one more may be recorded for this client; if so, it is counted.
     pub(crate) fn admit(&self, client: IpAddr, now: Timestamp) -> bool {
         let mut window = self.lock();
-        if now.since(window.began) >= window.length || window.per_client.len() >= CLIENTS_MAX {
+        if now.since(window.began) >= window.length {
             window.began = now;
             window.total = 0;
             window.per_client.clear();
         }
         let caps = window.caps;
-        let total = window.total;
-        let mine = window.per_client.entry(network(client)).or_default();
-        if total >= caps.total || *mine >= caps.per_client {
+        let client = network(client);
+        let mine = window.per_client.get(&client).copied();
+        let is_new = mine.is_none();
+        let mine = mine.unwrap_or_default();
+        if window.total >= caps.total
+            || mine >= caps.per_client
+            || (is_new && window.per_client.len() >= CLIENTS_MAX)
+        {
             return false;
         }
-        *mine += 1;
+        window.per_client.insert(client, mine + 1);
         window.total += 1;
         true
     }
@@ -86,19 +93,20 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv6Addr};
     use std::time::Duration;
 
-    use super::AnonymousQuota;
-    use crate::config::AnonymousCaps;
+    use super::{CLIENTS_MAX, Quota};
+    use crate::config::Caps;
     use crate::domain::time::Timestamp;
 
     #[test]
     fn a_client_reaches_its_cap_and_others_do_not() {
-        let caps = AnonymousCaps {
+        let caps = Caps {
             total: 3,
             per_client: 2,
         };
-        let quota = AnonymousQuota::new(caps, Duration::from_secs(60));
+        let quota = Quota::new(caps, Duration::from_secs(60));
         let at = Timestamp::from_millis;
         let ask = |client: &str, now| quota.admit(client.parse().unwrap(), at(now));
         assert!(ask("10.0.0.1", 100_000));
@@ -110,12 +118,26 @@ mod tests {
     }
 
     #[test]
+    fn many_addresses_do_not_reset_what_is_counted() {
+        let caps = Caps {
+            total: usize::MAX,
+            per_client: 1,
+        };
+        let quota = Quota::new(caps, Duration::from_secs(60));
+        let now = Timestamp::from_millis(100_000);
+        let client = |n: usize| IpAddr::from(Ipv6Addr::from((n as u128) << 64));
+        assert!((0..CLIENTS_MAX).all(|n| quota.admit(client(n), now)));
+        assert!(!quota.admit(client(CLIENTS_MAX), now), "one too many");
+        assert!(!quota.admit(client(0), now), "still counted");
+    }
+
+    #[test]
     fn an_ipv6_client_is_its_network() {
-        let caps = AnonymousCaps {
+        let caps = Caps {
             total: 9,
             per_client: 1,
         };
-        let quota = AnonymousQuota::new(caps, Duration::from_secs(60));
+        let quota = Quota::new(caps, Duration::from_secs(60));
         let now = Timestamp::from_millis(100_000);
         assert!(quota.admit("2001:db8::1".parse().unwrap(), now));
         assert!(!quota.admit("2001:db8::2".parse().unwrap(), now));

@@ -1,6 +1,5 @@
 //! Login recipes: what a request that tries to log in tells, and whether its answer says success.
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode, header, response};
 use serde_json::Value;
@@ -10,6 +9,7 @@ use crate::domain::session::UserName;
 
 use super::answer_cookies::AnswerCookies;
 use super::form::Fields;
+use super::json::Json;
 
 /// Groups that are taken from one login.
 const GROUPS_MAX: usize = 64;
@@ -27,6 +27,15 @@ pub(crate) enum Extracted {
     Values(Vec<String>),
     /// Twice, oversized, not a text, or read in different ways: whoever wrote it is not believed.
     Malformed,
+}
+
+/// The part of a request that recipes read.
+pub(crate) struct RequestView<'a> {
+    pub(crate) parts: &'a Parts,
+    /// The body, where it was held.
+    pub(crate) body: &'a [u8],
+    /// Whether it comes from a trusted peer: from all others a header is whatever the client wrote.
+    pub(crate) is_trusted: bool,
 }
 
 /// A request that tries to log in.
@@ -73,17 +82,19 @@ pub(crate) fn reads_answer(recipe: &LoginRecipe, issued: &[Extractor]) -> bool {
 pub(crate) fn attempt(
     recipes: &[LoginRecipe],
     candidates: &[usize],
-    parts: &Parts,
-    body: &Bytes,
+    request: &RequestView<'_>,
 ) -> Option<Attempt> {
-    let json: Option<Value> = serde_json::from_slice(body).ok();
+    if candidates.is_empty() {
+        return None;
+    }
+    let json = Json::read(request.body);
     let index = candidates.iter().copied().find(|index| {
         let fields = &recipes[*index].json;
-        fields.is_empty() || json.as_ref().is_some_and(|json| holds(json, fields))
+        fields.is_empty() || json.said().is_some_and(|json| holds(json, fields))
     })?;
     let recipe = &recipes[index];
     let from = |extractor: &Option<Extractor>| match extractor {
-        Some(extractor) => from_request(extractor, parts, body, json.as_ref()),
+        Some(extractor) => request.find(extractor, &json),
         None => Extracted::Absent,
     };
     Some(Attempt {
@@ -100,19 +111,22 @@ fn holds(json: &Value, fields: &[(String, Option<Value>)]) -> bool {
     })
 }
 
-fn from_request(
-    extractor: &Extractor,
-    parts: &Parts,
-    body: &Bytes,
-    json: Option<&Value>,
-) -> Extracted {
-    match extractor {
-        Extractor::Form(name) => Fields::of(parts, body).in_form(name),
-        Extractor::Query(name) => Fields::of(parts, body).in_query(name),
-        Extractor::Json(pointer) => from_json(json, pointer),
-        Extractor::Header(name) => from_headers(&parts.headers, name),
-        Extractor::AnswerHeader(_) | Extractor::AnswerJson(_) | Extractor::AnswerCookie { .. } => {
-            Extracted::Absent
+impl RequestView<'_> {
+    /// What an extractor finds in this request; nothing where it looks into answers.
+    fn find(&self, extractor: &Extractor, json: &Json) -> Extracted {
+        let fields = || Fields::of(self.parts, self.body);
+        match extractor {
+            Extractor::Form(name) => fields().in_form(name),
+            Extractor::Query(name) => fields().in_query(name),
+            Extractor::Json(_) if *json == Json::Doubtful => Extracted::Malformed,
+            Extractor::Json(pointer) => from_json(json.said(), pointer),
+            Extractor::Header(name) => match from_headers(&self.parts.headers, name) {
+                Extracted::Values(_) if !self.is_trusted => Extracted::Malformed,
+                found => found,
+            },
+            Extractor::AnswerHeader(_)
+            | Extractor::AnswerJson(_)
+            | Extractor::AnswerCookie { .. } => Extracted::Absent,
         }
     }
 }

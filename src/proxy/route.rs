@@ -1,4 +1,4 @@
-//! From host and path to an app, and from path and method to what a request needs.
+//! From host and path to an app, and from path, method and query to what a request needs.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use crate::config::app::{App, HostPattern, LoginRecipe, Page, RequestPattern, Ro
 use crate::domain::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
 
 use super::path::NormalPath;
+use super::query::{self, Met};
 
 /// What the config says of one request.
 #[derive(Debug, Clone)]
@@ -87,7 +88,8 @@ pub(crate) fn route(app: &App, parts: &Parts, path: &NormalPath<'_>) -> Routed {
         return normal;
     }
     let raw = without_parameters(parts.uri.path());
-    stricter(normal, lookup(app, parts, &raw).rule)
+    let rule = stricter(normal.rule, lookup(app, parts, &raw).rule);
+    Routed { rule, ..normal }
 }
 
 /// A path as it came, but without path parameters: an id may travel there, and no rule is
@@ -99,41 +101,33 @@ fn without_parameters(raw: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-fn stricter(routed: Routed, other: RouteRule) -> Routed {
-    let rule = RouteRule {
-        access: routed.rule.access.max(other.access),
+fn stricter(one: RouteRule, other: RouteRule) -> RouteRule {
+    RouteRule {
+        access: one.access.max(other.access),
         activity: if other.activity == Activity::Passive {
             Activity::Passive
         } else {
-            routed.rule.activity
+            one.activity
         },
         on_stale: if other.on_stale == OnStale::Refuse {
             OnStale::Refuse
         } else {
-            routed.rule.on_stale
+            one.on_stale
         },
-    };
-    Routed { rule, ..routed }
+    }
 }
 
 fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
     let logins = app.logins.iter().enumerate();
     let logins: Vec<usize> = logins
-        .filter(|(_, recipe)| matches(&recipe.pattern, parts, path))
+        .filter(|(_, recipe)| met(&recipe.pattern, parts, path) == Met::Everywhere)
         .map(|(index, _)| index)
         .collect();
     let logout = app
         .logouts
         .iter()
-        .position(|recipe| matches(&recipe.pattern, parts, path));
-    let route = app
-        .routes
-        .iter()
-        .find(|route| matches(&route.pattern, parts, path));
-    let (label, mut rule) = match route {
-        Some(route) => (Some(Arc::clone(&route.label)), route.rule),
-        None => (None, app.fallback),
-    };
+        .position(|recipe| met(&recipe.pattern, parts, path) == Met::Everywhere);
+    let (label, mut rule) = ruled(app, parts, path);
     if !logins.is_empty() || is_login_page(&app.logins, parts, path) {
         rule.access = Access::Public;
     }
@@ -152,6 +146,25 @@ fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
     }
 }
 
+/// The rule of the first route that is meant for all servers. A route before it that is meant for
+/// some of them makes it stricter and never looser.
+fn ruled(app: &App, parts: &Parts, path: &str) -> (Option<Arc<str>>, RouteRule) {
+    let mut for_some = Vec::new();
+    let mut found = (None, app.fallback);
+    for route in &app.routes {
+        match met(&route.pattern, parts, path) {
+            Met::Nowhere => {}
+            Met::Somewhere => for_some.push(route.rule),
+            Met::Everywhere => {
+                found = (Some(Arc::clone(&route.label)), route.rule);
+                break;
+            }
+        }
+    }
+    let (label, rule) = found;
+    (label, for_some.into_iter().fold(rule, stricter))
+}
+
 /// Whether this is the page on which an app shows a login form, its query included where the
 /// page has one.
 fn is_login_page(recipes: &[LoginRecipe], parts: &Parts, path: &str) -> bool {
@@ -166,30 +179,123 @@ fn is_login_page(recipes: &[LoginRecipe], parts: &Parts, path: &str) -> bool {
 }
 
 fn holds_query(parts: &Parts, wanted: &str) -> bool {
+    let found = parts.uri.query().unwrap_or_default();
     form_urlencoded::parse(wanted.as_bytes())
-        .all(|(name, value)| query_has(parts, &name, Some(&value)))
+        .all(|(name, value)| query::has(found, &name, Some(&value)) == Met::Everywhere)
 }
 
-fn matches(pattern: &RequestPattern, parts: &Parts, path: &str) -> bool {
-    (pattern.methods.is_empty() || pattern.methods.contains(&parts.method))
+fn met(pattern: &RequestPattern, parts: &Parts, path: &str) -> Met {
+    let meant = (pattern.methods.is_empty() || pattern.methods.contains(&parts.method))
         && pattern.path.matches(path)
-        && pattern
-            .query
-            .iter()
-            .all(|(name, value)| query_has(parts, name, value.as_deref()))
         && pattern
             .headers
             .iter()
-            .all(|(name, value)| header_has(parts, name, value.as_deref()))
-}
-
-fn query_has(parts: &Parts, name: &str, value: Option<&str>) -> bool {
-    form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
-        .any(|(key, found)| key == name && value.is_none_or(|value| found == value))
+            .all(|(name, value)| header_has(parts, name, value.as_deref()));
+    if !meant {
+        return Met::Nowhere;
+    }
+    let found = parts.uri.query().unwrap_or_default();
+    let conditions = pattern.query.iter();
+    conditions
+        .map(|(name, value)| query::has(found, name, value.as_deref()))
+        .min()
+        .unwrap_or(Met::Everywhere)
 }
 
 fn header_has(parts: &Parts, name: &HeaderName, value: Option<&str>) -> bool {
     parts.headers.get_all(name).iter().any(|found| {
         value.is_none_or(|value| found.as_bytes().eq_ignore_ascii_case(value.as_bytes()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Method, Request};
+
+    use super::{Routed, route};
+    use crate::config::load;
+    use crate::domain::access::{Access, Activity};
+    use crate::proxy::path::normalise;
+
+    const PHP: &str = include_str!("../../config/examples/php.toml");
+
+    fn routed_by(policy: &str, method: Method, target: &str) -> Routed {
+        let config = load::parse_alone(policy, "test.toml").unwrap().config;
+        let request = Request::builder().method(method).uri(target);
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let path = normalise(parts.uri.path()).unwrap();
+        route(&config.apps[0], &parts, &path)
+    }
+
+    fn php(method: Method, query: &str) -> Routed {
+        routed_by(PHP, method, &format!("/index.php?{query}"))
+    }
+
+    /// Queries that are `action` for some servers, and another action for others.
+    fn for_some(action: &str) -> [String; 5] {
+        [
+            format!("action={action}&action=approve"),
+            format!("action=approve&action={action}"),
+            format!("action={action}&Action=approve"),
+            format!("action={action};action=approve"),
+            format!("Action={action}"),
+        ]
+    }
+
+    #[test]
+    fn a_query_with_one_reading_is_the_login_page_a_login_a_logout_or_a_poll() {
+        assert_eq!(php(Method::GET, "action=login").rule.access, Access::Public);
+        assert_eq!(php(Method::POST, "action=login&x=1").logins, [0]);
+        assert_eq!(php(Method::GET, "action=logout").logout, Some(0));
+        let poll = php(Method::GET, "action=ping");
+        assert_eq!(poll.rule.activity, Activity::Passive);
+    }
+
+    #[test]
+    fn no_query_with_two_readings_is_the_login_page_a_login_or_a_logout() {
+        for query in for_some("login") {
+            let page = php(Method::GET, &query);
+            assert_eq!(page.rule.access, Access::Authenticated, "{query}");
+            let login = php(Method::POST, &query);
+            assert!(login.logins.is_empty(), "{query}");
+            assert_eq!(login.rule.access, Access::Authenticated, "{query}");
+        }
+        for query in for_some("logout") {
+            assert_eq!(php(Method::GET, &query).logout, None, "{query}");
+        }
+    }
+
+    #[test]
+    fn no_query_that_some_read_as_a_poll_extends_the_session() {
+        for query in for_some("ping") {
+            let routed = php(Method::GET, &query);
+            assert_eq!(routed.rule.activity, Activity::Passive, "{query}");
+            assert_eq!(routed.rule.access, Access::Authenticated, "{query}");
+            assert_eq!(routed.label, None, "{query}");
+        }
+    }
+
+    #[test]
+    fn no_second_reading_opens_what_a_route_closes_or_what_another_opens() {
+        let route = |action: &str, access: &str| {
+            format!(
+                "[[apps.routes]]\npath = \"/index.php\"\nquery = {{ action = \"{action}\" }}\n\
+                 access = \"{access}\"\n"
+            )
+        };
+        let open = format!("{PHP}{}", route("news", "public"));
+        let closed = PHP.replacen("[apps.session]", "access = \"public\"\n[apps.session]", 1);
+        let closed = format!("{closed}{}", route("approve", "authenticated"));
+        let access = |policy: &str, query: &str| {
+            let target = format!("/index.php?{query}");
+            routed_by(policy, Method::GET, &target).rule.access
+        };
+        assert_eq!(access(&open, "action=news"), Access::Public);
+        assert_eq!(access(&closed, "action=news"), Access::Public);
+        for query in for_some("news") {
+            assert_eq!(access(&open, &query), Access::Authenticated, "{query}");
+            let closes = query.contains("approve");
+            assert_eq!(access(&closed, &query) == Access::Authenticated, closes);
+        }
+    }
 }

@@ -10,6 +10,7 @@ use crate::domain::identity::Sid;
 use crate::domain::session::CookieScope;
 use crate::telemetry::metrics::{AppMetrics, Metrics};
 
+use super::adopt::Adoption;
 use super::bind::SCOPES_MAX;
 
 /// The configuration in force.
@@ -19,10 +20,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(config: Arc<Config>, metrics: &Metrics) -> Self {
+    /// `before` are the apps of the configuration that was in force.
+    pub(crate) fn new(config: Arc<Config>, metrics: &Metrics, before: &[Arc<AppRuntime>]) -> Self {
         let apps = config.apps.iter();
         let apps = apps
-            .map(|app| Arc::new(AppRuntime::new(app, &config, metrics)))
+            .map(|app| Arc::new(AppRuntime::new(app, &config, metrics, before)))
             .collect();
         Self { config, apps }
     }
@@ -33,6 +35,7 @@ pub(crate) struct AppRuntime {
     pub(crate) app: Arc<App>,
     pub(crate) metrics: AppMetrics,
     pub(crate) relogged: Relogged,
+    pub(crate) adoption: Arc<Adoption>,
     /// Cookies that an answer is read for: its own, and those that recipes read.
     pub(crate) read_cookies: Vec<String>,
     /// Where the app was seen to set its cookies: what a refusal of an unknown id expires.
@@ -46,12 +49,13 @@ impl AsRef<App> for Arc<AppRuntime> {
 }
 
 impl AppRuntime {
-    fn new(app: &Arc<App>, config: &Config, metrics: &Metrics) -> Self {
+    fn new(app: &Arc<App>, config: &Config, metrics: &Metrics, before: &[Arc<Self>]) -> Self {
         Self {
             read_cookies: read_cookies(app),
             app: Arc::clone(app),
             metrics: metrics.for_app(app, &config.policy),
             relogged: Relogged::default(),
+            adoption: adoption(app, before),
             seen_scopes: Mutex::new(Vec::new()),
         }
     }
@@ -126,6 +130,17 @@ impl AppRuntime {
         });
         ids.chain(shape.group.iter().map(String::as_str))
             .chain(shape.auth_cookies.iter().map(String::as_str))
+    }
+}
+
+/// An adoption goes on, or stays stopped, over a reload that leaves its date as it was.
+fn adoption(app: &App, before: &[Arc<AppRuntime>]) -> Arc<Adoption> {
+    let same = |before: &&Arc<AppRuntime>| {
+        before.app.name == app.name && before.app.adopt_until == app.adopt_until
+    };
+    match before.iter().find(same) {
+        Some(before) => Arc::clone(&before.adoption),
+        None => Arc::new(Adoption::new(app.adopt_until)),
     }
 }
 

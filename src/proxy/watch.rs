@@ -37,7 +37,7 @@ impl Proxy {
         }
     }
 
-    /// Cuts every stream whose session is not alive.
+    /// Cuts every stream whose session is not alive, or no longer the one of its id.
     ///
     /// # Errors
     /// When the store does not answer: an outage ends no session, so no stream either.
@@ -50,6 +50,11 @@ impl Proxy {
             let now = self.clock.now();
             for (key, record) in batch.iter().zip(found.records) {
                 let Some(record) = record else { continue };
+                // A login took the id over: in place, or as the successor of an anonymous one.
+                if record.session.lineage != key.lineage {
+                    self.cut(key.lineage, EndReason::Reauthenticated);
+                    continue;
+                }
                 let bounds = config
                     .app(&key.app)
                     .map_or(Bounds::default(), |app| app.bounds);
@@ -75,3 +80,6 @@ impl Proxy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

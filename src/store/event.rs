@@ -51,7 +51,7 @@ pub struct SessionEvent {
     pub user: Option<String>,
     /// The roles held.
     pub roles: Vec<String>,
-    /// Why it ended, or why the request was refused.
+    /// Why it ended, why the request was refused, or `adopted` for a login that nobody saw.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
     /// The address of the client whose request made it happen; none where nobody came back.

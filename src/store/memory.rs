@@ -11,6 +11,7 @@ mod outbox;
 mod packed;
 mod shard;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub struct MemoryStore {
     sessions: AtomicUsize,
     cuts: ArcSwap<Cuts>,
     outbox: Mutex<Outbox>,
+    /// One for each app of the configuration that adopts, at most.
+    adoptions: Mutex<HashMap<Box<str>, Timestamp>>,
     /// The instant of the last `claim_due`, in milliseconds. What may be forgotten is judged by
     /// it: the sweeper calls every second, and garbage may well lie about for a second.
     swept_ms: AtomicU64,
@@ -59,6 +62,7 @@ impl MemoryStore {
             sessions: AtomicUsize::new(0),
             cuts: ArcSwap::default(),
             outbox: Mutex::default(),
+            adoptions: Mutex::default(),
             swept_ms: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
         }
@@ -171,6 +175,10 @@ impl MemoryStore {
 
     pub(super) fn acknowledge(&self, events: &[EventId]) {
         lock(&self.outbox).acknowledge(events);
+    }
+
+    pub(super) fn adoption_mark(&self, app: &str, now: Timestamp) -> Timestamp {
+        *lock(&self.adoptions).entry(app.into()).or_insert(now)
     }
 
     pub(super) fn alive(&self) -> u64 {

@@ -41,13 +41,16 @@ pub enum Touched {
     Ended(EndReason),
     /// Another id took over before.
     Superseded(Sid),
-    /// It is not known (any more), or not alive yet.
+    /// It is not known (any more), not alive yet, or, for a `bind`, of another lineage.
     Unknown,
 }
 
 /// How an id hands over to its successor.
 #[derive(Debug, Clone)]
 pub struct Claim {
+    /// The lineage the id must have for this to happen: an id that the app kept over a login has
+    /// another, which is unknown to whoever asks with the old one.
+    pub lineage: Lineage,
     /// The id that takes over.
     pub successor: Sid,
     /// When.
@@ -77,7 +80,7 @@ pub enum Claimed {
     Ended(EndReason),
     /// Another id took over before.
     Superseded(Sid),
-    /// It is not known (any more), or not alive yet.
+    /// It is not known (any more), not alive yet, or of another lineage.
     Unknown,
 }
 
@@ -104,6 +107,8 @@ pub enum Activated {
 /// An end.
 #[derive(Debug, Clone)]
 pub struct End {
+    /// The lineage the id must have for this to happen, as in a `Claim`.
+    pub lineage: Lineage,
     /// Why.
     pub reason: EndReason,
     /// When.
@@ -127,7 +132,7 @@ pub enum Ended {
     Superseded(Sid),
     /// A touch came since it was judged: it lives on.
     Touched(Timestamp),
-    /// It is not known (any more).
+    /// It is not known (any more), or of another lineage.
     Unknown,
 }
 

@@ -6,9 +6,9 @@
 //! Redis 6.2 or later. What its user needs, as an ACL rule:
 //!
 //! ```text
-//! ~curfew:* &curfew:* +evalsha +script|load +hmget +hget +hgetall +hset +hdel +hlen +exists
-//! +del +pexpire +incr +publish +zadd +zrem +zscore +zcard +zcount +zrangebyscore +xadd +xlen
-//! +xgroup|create +xreadgroup +xautoclaim +xack +xdel +set +time +info
+//! ~curfew:* &curfew:* +evalsha +script|load +hmget +hget +hgetall +hset +hsetnx +hdel +hlen
+//! +exists +del +pexpire +incr +publish +zadd +zrem +zscore +zcard +zcount +zrangebyscore +xadd
+//! +xlen +xgroup|create +xreadgroup +xautoclaim +xack +xdel +set +time +info
 //! ```
 
 mod codec;

@@ -235,7 +235,7 @@ impl Metrics {
         self.panics.inc();
     }
 
-    pub(super) fn audit_events_dropped(&self) -> IntCounter {
+    pub(crate) fn audit_events_dropped(&self) -> IntCounter {
         self.audit_events_dropped.clone()
     }
 

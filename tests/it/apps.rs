@@ -3,6 +3,7 @@
 //! Each app is scripted to behave in its way, and each policy says so. That a login was learned is
 //! seen by its effect: the limits of its user's role hold, and the app no longer sees the id.
 
+mod beliefs;
 mod clients;
 mod ids;
 mod logins;

@@ -459,35 +459,6 @@ async fn a_body_with_two_lengths_is_framed_anew_and_nothing_is_smuggled_behind_i
 }
 
 #[tokio::test]
-async fn a_login_body_that_never_comes_is_waited_for_as_long_as_a_head() {
-    let app = LegacyApp::start(form_app()).await;
-    let gateway = Gateway::with(&app, &format!("[waits]\nhead = \"100ms\"\n{FORM_APP}")).await;
-    let head =
-        format!("POST /login HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 30\r\n\r\nusername=");
-    let answer = raw::exchange(gateway.address, head).await;
-    assert_eq!(raw::status(&answer), 408, "{answer}");
-    assert!(answer.contains("login_late"), "{answer}");
-    assert_eq!(app.count(), 0);
-}
-
-#[tokio::test]
-async fn a_login_answer_that_never_ends_is_waited_for_as_long_as_its_head() {
-    let (streams, mut opened) = tokio::sync::mpsc::channel(1);
-    let (_app, gateway) = api("[waits]\nanswer = \"100ms\"", move |_| {
-        let (answer, chunks) = Answer::stream("application/json");
-        streams.try_send(chunks).expect("one login is made");
-        answer
-    })
-    .await;
-    let browser = gateway.browser();
-    let page = browser
-        .send(browser.request("POST", "/api/login"), "{}")
-        .await;
-    assert_eq!((page.status.as_u16(), page.refusal()), (504, "app_late"));
-    assert!(opened.recv().await.is_some());
-}
-
-#[tokio::test]
 async fn garbage_instead_of_http_harms_nobody() {
     let (app, gateway) = protected().await;
     let noise: Vec<u8> = (0..100_000_u32)

@@ -2,6 +2,7 @@
 
 mod apps;
 mod bad_input;
+mod bodies;
 mod carriers;
 mod harness;
 mod headers;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use curfew::clock::Clock;
+use curfew::config::load::parse_alone;
 use curfew::config::{RedisConfig, Secret};
 use curfew::domain::identity::{Lineage, Sid};
 use curfew::domain::policy::{PolicyVersion, RoleName};
@@ -24,7 +25,13 @@ use curfew::store::event::{EventId, EventKind, LimitInForce, SessionEvent};
 use curfew::store::op::{Activation, Bound, Claim, ClaimedBy, End, InPlaceLogin, NewSession};
 use curfew::store::redis::RedisStore;
 use curfew::store::{Store, StoreError};
+use curfew::sweeper::Sweeper;
+use curfew::telemetry::Telemetry;
+use curfew::telemetry::access_log::AccessLog;
+use curfew::telemetry::events::event_feed;
+use curfew::telemetry::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::harness::redis::RedisServer;
@@ -88,6 +95,7 @@ fn session(n: u8) -> Session {
         generation: 0,
         app: "procurement".into(),
         started: START,
+        until: None,
         login: Some(Login {
             admitted: START,
             user: UserName::new("buyer-1"),
@@ -145,6 +153,7 @@ fn login(n: u8) -> Activation {
 
 fn logout(n: u8) -> End {
     End {
+        lineage: lineage(n),
         reason: EndReason::Logout,
         at: at(500),
         if_last_active: None,
@@ -153,24 +162,29 @@ fn logout(n: u8) -> End {
     }
 }
 
+/// What the number of a lineage has more than that of its id, after a login over which the id
+/// stayed as it was.
+const IN_PLACE: u8 = 0x40;
+
 /// A login over which the `n`th id stayed as it was.
 fn in_place(n: u8) -> Bound {
     let login = InPlaceLogin {
         last_active: at(600),
         due: at(1_600),
         forget_at: at(1_000_000),
-        events: vec![*event(n | 0x40, EventKind::Login)],
+        events: vec![*event(n | IN_PLACE, EventKind::Login)],
     };
     Bound {
         lineage: lineage(n),
-        session: Arc::new(session(n | 0x40)),
+        session: Arc::new(session(n | IN_PLACE)),
         login: Some(Box::new(login)),
     }
 }
 
-/// A handover in silence.
-fn succession(successor: u8) -> Claim {
+/// A handover of the `n`th id in silence.
+fn succession(n: u8, successor: u8) -> Claim {
     Claim {
+        lineage: lineage(n),
         successor: sid(successor),
         at: at(400),
         by: ClaimedBy::Succession,
@@ -286,11 +300,12 @@ async fn the_documented_rule_is_enough() {
     store.rearm_all(START).await.unwrap();
     store.claim_due(at(9_000), PATIENT, 10).await.unwrap();
     store.bind(sid(1), in_place(1)).await.unwrap();
-    store.claim(sid(2), succession(3)).await.unwrap();
-    store.end(sid(1), logout(1)).await.unwrap();
+    store.claim(sid(2), succession(2, 3)).await.unwrap();
+    store.end(sid(1), logout(1 | IN_PLACE)).await.unwrap();
     let scope = curfew::domain::cuts::Scope::All;
     store.cut(scope.clone(), at(1), START).await.unwrap();
     store.cut(scope, at(3), at(2)).await.unwrap();
+    store.adoption_mark("shop", START).await.unwrap();
     assert!(serves(&store).await);
     let events = store.read_events(10).await.unwrap();
     let ids: Vec<EventId> = events.into_iter().map(|event| event.id).collect();
@@ -400,4 +415,52 @@ async fn redis_collects_the_garbage_no_sooner_than_asked() {
     end.forget_at = at(2_000_000_000);
     store.end(sid(1), end).await.unwrap();
     assert!(left().await > 2_000_000_000);
+}
+
+/// What Redis evicted, or an operator deleted, is neither counted nor handed out for ever.
+#[tokio::test]
+async fn the_sweeper_leaves_no_id_due_whose_record_is_gone() {
+    let server = RedisServer::start().await;
+    let clock = Clock::manual(at(5_000));
+    let store = Arc::new(open(&config(&server.url(), PATIENT), clock.clone()));
+    store.create(sid(1), new(1)).await.unwrap();
+    assert_eq!(store.alive().await, Ok(1));
+    let record = format!("curfew:{{b01}}:s:{}", sid(1));
+    assert_eq!(server.cli(&["DEL", &record]).await, "1");
+    assert_eq!(store.alive().await, Ok(1));
+    sweeper(&store, clock).sweep().await.unwrap();
+    assert_eq!(store.alive().await, Ok(0));
+    let due = store.claim_due(at(1_000_000), PATIENT, 10).await;
+    assert_eq!(due, Ok(Vec::new()));
+}
+
+fn sweeper(store: &Arc<Store>, clock: Clock) -> Sweeper {
+    let text = r#"
+        listeners = [{ address = "127.0.0.1:0" }]
+        roles.buyer = { idle = "15m", absolute = "8h", users = ["buyer"] }
+        [[apps]]
+        name = "procurement"
+        upstreams = ["http://127.0.0.1:1"]
+        session = { id = "cookie:SID" }
+        [[apps.logins]]
+        path = "/login"
+        page = "/login"
+        success = { new_session = true }
+        "#;
+    let loaded = parse_alone(text, "test.toml").unwrap();
+    let metrics = Arc::new(Metrics::new());
+    let (events, _) = event_feed(&metrics);
+    let telemetry = Telemetry {
+        metrics,
+        access: AccessLog::off(),
+        events,
+    };
+    Sweeper {
+        store: Arc::clone(store),
+        clock,
+        config: watch::channel(Arc::new(loaded.config)).1,
+        telemetry: Arc::new(telemetry),
+        nudge: Arc::default(),
+        look_at_all: Arc::default(),
+    }
 }

@@ -151,13 +151,14 @@ async fn a_websocket_without_a_live_session_never_reaches_the_app() {
     assert_eq!(app.count(), before);
 }
 
-/// An app that streams at `/events` and `/report`, chunk by chunk as the test says.
+/// An app that streams at `/events`, `/report` and `/logout`, chunk by chunk as the test says.
 async fn streaming() -> (Gateway, Browser, mpsc::Receiver<mpsc::Sender<Bytes>>) {
     let (streams, opened) = mpsc::channel(8);
     let plain = form_app();
     let app = LegacyApp::start(move |seen| {
         let (answer, chunks) = match seen.path() {
             "/events" => Answer::stream("text/event-stream"),
+            "/logout" => Answer::stream("text/html"),
             "/report" => {
                 let (answer, chunks) = Answer::stream("application/pdf");
                 (answer.header("content-length", "1000000"), chunks)
@@ -228,6 +229,23 @@ async fn an_event_stream_of_a_live_session_goes_on_and_ends_as_the_app_ends_it()
         sent.expect("the stream is open");
         assert!(next(&mut body).await.is_some());
     }
+    drop(chunks);
+    let end = soon("the end", body.frame()).await;
+    assert!(end.is_none(), "{end:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_logs_out_is_not_cut_by_the_end_that_it_brings() {
+    let (_gateway, browser, mut opened) = streaming().await;
+    let mut body = browser.stream("/logout").await.into_body();
+    let chunks = opened.recv().await.expect("the app was asked");
+    assert_eq!(browser.fetch("/home").await.refusal(), "session_logout");
+    let sent = chunks.send(Bytes::from_static(b"good bye")).await;
+    sent.expect("the answer goes on");
+    assert_eq!(
+        next(&mut body).await.as_deref(),
+        Some(b"good bye".as_slice())
+    );
     drop(chunks);
     let end = soon("the end", body.frame()).await;
     assert!(end.is_none(), "{end:?}");

@@ -52,6 +52,7 @@ async fn the_simulation_gets_into_every_corner() {
         "end is Before",
         "end is Superseded",
         "end is Touched",
+        "end is Unknown",
         "claim is Yes",
         "claim is Ended",
         "claim is Superseded",

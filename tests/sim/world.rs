@@ -215,7 +215,13 @@ impl World {
 
     fn notice(&mut self, id: usize, reason: EndReason, last_active: u64) {
         let judged = (reason == EndReason::IdleTimeout).then_some(last_active);
-        self.flights.push(Flight::End { id, reason, judged });
+        let life = self.model.ids[id].0;
+        self.flights.push(Flight::End {
+            id,
+            life,
+            reason,
+            judged,
+        });
     }
 
     fn log_out(&mut self) {
@@ -238,6 +244,7 @@ impl World {
         self.note("end", (id, reason));
         self.flights.push(Flight::End {
             id,
+            life: self.model.ids[id].0,
             reason,
             judged: None,
         });
@@ -290,7 +297,8 @@ impl World {
         let events = self.store.read_events(READ_MAX).await.expect(ANSWERS);
         for event in &events {
             let must_be = self.untold.pop_front();
-            let life = (0..self.model.lives.len()).find(|life| lineage(*life) == event.lineage);
+            let life = (0..self.model.lives.len())
+                .find(|life| lineage(*life).to_string() == event.lineage);
             let life = life.expect("an event tells of a lineage that began");
             let reason = event.reason.as_deref().and_then(EndReason::from_word);
             self.agree("the event", Some((life, reason)), must_be);

@@ -45,6 +45,19 @@ fn tomcat_s_own_logout_ends_the_session() {
 }
 
 #[test]
+fn no_value_of_logoff_logs_out_unseen() {
+    let stage = Stage::new();
+    let mut browser = stage.logged_in("buyer");
+    let answer = browser.open(&LOG_OUT.replace("true", "anything"));
+    assert_eq!(answer.status, 302);
+    let script = browser.fetch(Method::GET, NOTES);
+    assert_eq!(
+        (script.status.as_u16(), &*script.code()),
+        (401, "session_logout")
+    );
+}
+
+#[test]
 fn a_logout_without_a_login_ends_nothing() {
     let stage = Stage::new();
     let mut buyer = stage.logged_in("buyer");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Checker, items};
-use crate::config::AnonymousCaps;
+use crate::config::Caps;
 use crate::config::defaults;
 use crate::config::fault::{At, Code, Fault};
 use crate::config::lines::RuleLines;
@@ -178,11 +178,11 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn anonymous_caps(&self, raw: Option<&At<RawAnonymous>>) -> AnonymousCaps {
+    pub(super) fn anonymous_caps(&self, raw: Option<&At<RawAnonymous>>) -> Caps {
         let raw = raw.map(|raw| &raw.value);
         let total = raw.and_then(|raw| raw.sessions_max.as_ref());
         let per_client = raw.and_then(|raw| raw.sessions_per_client_max.as_ref());
-        AnonymousCaps {
+        Caps {
             total: self.count(total, defaults::ANONYMOUS_SESSIONS_MAX),
             per_client: self.count(per_client, defaults::ANONYMOUS_SESSIONS_PER_CLIENT_MAX),
         }

@@ -48,8 +48,12 @@ impl Checker<'_> {
             self.has_a_body(methods, &told.place);
         }
         let user = self.learned(login.user.as_ref(), reading);
-        let groups = self.learned(login.groups.as_ref(), reading);
+        let groups = self.groups(login.groups.as_ref(), reading);
         let success = self.success(login.success.as_ref());
+        if let (Some(raw), Some(success), Some(Page::At(page))) = (&login.success, &success, &page)
+        {
+            self.tells_the_way_back(&raw.place, success, page);
+        }
         let name = login.name.as_ref().map(|told| self.label(told));
         let same_id = self.same_id(login, success.as_ref(), of.group);
         let pattern = pattern?;
@@ -133,6 +137,24 @@ impl Checker<'_> {
         Ok(Some(extractor))
     }
 
+    /// Where a login's groups are found: not where the client tells them, who would choose his own.
+    fn groups(
+        &self,
+        told: Option<&At<String>>,
+        reading: Reading<'_>,
+    ) -> Result<Option<Extractor>, ()> {
+        let groups = self.learned(told, reading)?;
+        if let (Some(told), Some(Extractor::Form(_) | Extractor::Query(_) | Extractor::Json(_))) =
+            (told, &groups)
+        {
+            let message = "whoever logs in writes this, and would choose his own groups";
+            let help = "write \"answer-json:/POINTER\" or another part of the answer, or the \"header:NAME\" of a trusted proxy";
+            self.error(Code::Forgeable, &told.place, message, help);
+            return Err(());
+        }
+        Ok(groups)
+    }
+
     fn has_a_body(&self, methods: &[Method], place: &Place) {
         let bodiless = |method: &Method| *method == Method::GET || *method == Method::HEAD;
         if !methods.is_empty() && methods.iter().all(bodiless) {
@@ -178,6 +200,24 @@ impl Checker<'_> {
             self.error(Code::NoSuccess, place, message, help);
         }
         Some(success)
+    }
+
+    /// A warning where a failed login may look like a good one: it too redirects, back to its form,
+    /// and an app that starts a session there issues an id as well.
+    fn tells_the_way_back(&self, place: &Place, success: &Success, page: &str) {
+        let redirects = success.status.iter().any(StatusCode::is_redirection);
+        let tells_more = success.location.is_some()
+            || success.location_not.is_some()
+            || success.cookie.is_some()
+            || success.header.is_some()
+            || !success.json.is_empty();
+        if redirects && success.new_session && !tells_more {
+            let any_query = if page.contains('?') { "*" } else { "" };
+            let message = "a failed login that is sent back to its form with a new id would count";
+            let help = format!("add location_not = \"{page}{any_query}\"");
+            self.findings
+                .push(Fault::warning(Code::NoSuccess, place, message).help(help));
+        }
     }
 
     fn success_statuses(&self, told: Option<&At<Vec<At<u64>>>>) -> Vec<StatusCode> {

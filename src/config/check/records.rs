@@ -45,6 +45,7 @@ impl Checker<'_> {
             handshake: wait(|raw| raw.handshake.as_ref(), defaults::WAIT_HANDSHAKE),
             connect: wait(|raw| raw.connect.as_ref(), defaults::WAIT_CONNECT),
             answer: wait(|raw| raw.answer.as_ref(), defaults::WAIT_ANSWER),
+            body: wait(|raw| raw.body.as_ref(), defaults::WAIT_BODY),
             drain: wait(|raw| raw.drain.as_ref(), defaults::WAIT_DRAIN),
         }
     }

@@ -20,6 +20,7 @@ fn visitor(started: u64) -> Session {
         generation: 0,
         app: Arc::from("app"),
         started: at(started),
+        until: None,
         login: None,
         device: None,
         policy: PolicyVersion(0),

@@ -57,6 +57,7 @@ fn record(lineage: u8, roles: Option<&[&str]>) -> Record {
             generation: 0,
             app: "app".into(),
             started: at(0),
+            until: None,
             login,
             device: None,
             policy: PolicyVersion(1),

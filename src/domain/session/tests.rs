@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::{EndReason, Login, Phase, Record, Session, State, USER_BYTES_MAX, UserName};
 use crate::domain::cuts::{Cuts, Scope};
 use crate::domain::identity::{Lineage, Sid};
-use crate::domain::limits::Bounds;
+use crate::domain::limits::{Bounds, Rule};
 use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
 use crate::domain::time::Timestamp;
 
@@ -42,6 +42,7 @@ fn visitor(last_active: Timestamp) -> Record {
             generation: 0,
             app: "app".into(),
             started: at(0),
+            until: None,
             login: None,
             device: None,
             policy: PolicyVersion(1),
@@ -95,6 +96,40 @@ fn the_absolute_timeout_ends_a_session_at_its_instant() {
     check(&record, 60 * SECOND - 1, Ok(1));
     check(&record, 60 * SECOND, Err(EndReason::AbsoluteTimeout));
     check(&record, 60 * SECOND + 1, Err(EndReason::AbsoluteTimeout));
+}
+
+#[test]
+fn an_adopted_session_ends_at_its_instant_however_busy_it_is() {
+    let mut record = buyer(at(39 * SECOND));
+    Arc::make_mut(&mut record.session).until = Some(at(40 * SECOND));
+    check(&record, 40 * SECOND - 1, Ok(1));
+    check(&record, 40 * SECOND, Err(EndReason::AbsoluteTimeout));
+    check(&record, 40 * SECOND + 1, Err(EndReason::AbsoluteTimeout));
+    let limits = record.session.limits(&policy(), Bounds::default());
+    assert_eq!(limits.absolute.rule, Rule::Adoption);
+}
+
+#[test]
+fn an_adoption_loosens_nothing() {
+    let mut record = buyer(at(59 * SECOND));
+    Arc::make_mut(&mut record.session).until = Some(at(90 * SECOND));
+    check(&record, 60 * SECOND - 1, Ok(1));
+    check(&record, 60 * SECOND, Err(EndReason::AbsoluteTimeout));
+    record.last_active = at(0);
+    check(&record, 15 * SECOND, Err(EndReason::IdleTimeout));
+}
+
+#[test]
+fn nobody_looks_later_than_at_the_earliest_end() {
+    let mut session = (*buyer(at(0)).session).clone();
+    let earliest = |session: &Session, last_active| {
+        let limits = session.limits(&policy(), Bounds::default());
+        session.earliest_end(&limits, at(last_active))
+    };
+    assert_eq!(earliest(&session, 0), at(15 * SECOND));
+    assert_eq!(earliest(&session, 50 * SECOND), at(60 * SECOND));
+    session.until = Some(at(52 * SECOND));
+    assert_eq!(earliest(&session, 50 * SECOND), at(52 * SECOND));
 }
 
 #[test]

@@ -143,10 +143,18 @@ fn only_token<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]>
     tokens.next().filter(|_| tokens.next().is_none())
 }
 
+/// Bytes that an address and its separator take, most often.
+const ADDRESS_ROOM: usize = 24;
+
+/// The same for an element of `Forwarded`, its host apart.
+const ELEMENT_ROOM: usize = 48;
+
 /// Writes the chain, client first. The host is left out where the request named none.
 fn tell(headers: &mut HeaderMap, chain: &[IpAddr], scheme: Scheme, host: &str) {
     let host = HostPort::parse(host.as_bytes()).map(|_| host);
-    let (mut addresses, mut elements) = (String::new(), String::new());
+    // Room for what nearly every request needs, so that neither grows piece by piece.
+    let mut addresses = String::with_capacity(ADDRESS_ROOM * chain.len());
+    let mut elements = String::with_capacity(ELEMENT_ROOM * chain.len() + host.map_or(0, str::len));
     for (index, address) in chain.iter().enumerate() {
         let comma = if index == 0 { "" } else { ", " };
         let quoted = match address {

@@ -28,10 +28,10 @@ pub(super) async fn found(
         asked.app.metrics.anonymous_unrecorded();
         return Ok(Lesson::Nothing);
     }
-    let session = Arc::new(blank(proxy, asked, cookies));
+    let session = Arc::new(blank(proxy, asked, None, cookies));
     let new = successor(asked, sid, session, asked.now);
     match succession::found(proxy, new).await? {
-        Succession::Alive { .. } => Ok(Lesson::Found),
+        Succession::Alive => Ok(Lesson::Found),
         Succession::Taken => taken(proxy, asked, sid).await,
         Succession::Dropped => Ok(Lesson::Dropped),
         Succession::Full => {
@@ -76,7 +76,7 @@ pub(super) async fn rotate(
     session.scopes = bind::scopes(asked, Some(&live.session), cookies);
     let new = successor(asked, sid, Arc::new(session), live.last_active);
     match succession::rotate(proxy, live.sid, new).await? {
-        Succession::Alive { .. } => {
+        Succession::Alive => {
             proxy.streams.rename(live.session.lineage, live.sid, sid);
             Ok(Lesson::Rotated)
         }
@@ -114,18 +114,37 @@ pub(super) async fn bind_companions(
 }
 
 /// A session that begins with this request.
-pub(super) fn blank(proxy: &Proxy, asked: &Asked, cookies: &AnswerCookies) -> Session {
-    let old = asked.live.as_ref().map(|live| &*live.session);
+///
+/// Of a predecessor, where a login has one, it takes over the group, which the app may go on
+/// using; never an auth cookie: that would log its user in again after this session's end.
+pub(super) fn blank(
+    proxy: &Proxy,
+    asked: &Asked,
+    before: Option<&Session>,
+    cookies: &AnswerCookies,
+) -> Session {
+    let mut companions = bind::companions(asked, before, cookies);
+    let auth_cookies = &asked.app.app.shape.auth_cookies;
+    companions.retain(|companion| {
+        let logs_in = auth_cookies.iter().any(|name| **name == *companion.name);
+        !logs_in || cookies.value_of(&companion.name).is_some()
+    });
+    for companion in &mut companions {
+        if auth_cookies.iter().any(|name| **name == *companion.name) {
+            companion.previous = None;
+        }
+    }
     Session {
         lineage: proxy.entropy.lineage(),
         generation: 0,
         app: Arc::clone(&asked.app.app.name),
         started: asked.now,
+        until: None,
         login: None,
         device: None,
         policy: asked.snapshot.config.policy.version,
-        companions: bind::companions(asked, old, cookies),
-        scopes: bind::scopes(asked, old, cookies),
+        companions,
+        scopes: bind::scopes(asked, before, cookies),
         token: None,
     }
 }
@@ -140,17 +159,14 @@ pub(super) fn successor(
 ) -> Successor {
     let policy = &asked.snapshot.config.policy;
     let limits = session.limits(policy, asked.app.app.bounds);
-    let due = session.is_authenticated().then(|| {
-        let idle_end = last_active.plus(limits.idle.after);
-        idle_end.min(session.started.plus(limits.absolute.after))
-    });
-    let forget_at = asked
-        .now
-        .plus(asked.snapshot.config.retention(session.is_authenticated()));
+    let authenticated = session.is_authenticated();
+    let due = authenticated.then(|| session.earliest_end(&limits, last_active));
+    let forget_at = asked.snapshot.config.forget_at(authenticated, asked.now);
     Successor {
         sid,
         session,
         at: asked.now,
+        last_active,
         due,
         forget_at,
     }

@@ -10,7 +10,7 @@ use crate::proxy::Proxy;
 use crate::proxy::answer_cookies::AnswerCookies;
 use crate::proxy::error::ProxyError;
 use crate::proxy::recipe::{AnswerView, Told};
-use crate::proxy::succession::{self, Succession};
+use crate::proxy::succession::{self, Predecessor, Succession};
 use crate::store::event::SessionEvent;
 use crate::store::event::build::{self, end_event};
 use crate::store::op::{Bound, InPlaceLogin, Touched};
@@ -79,10 +79,11 @@ fn logged_in_session(proxy: &Proxy, asked: &Asked, cookies: &AnswerCookies, told
         .live
         .as_ref()
         .map_or(0, |live| live.session.generation + 1);
+    let before = asked.live.as_ref().map(|live| &*live.session);
     Session {
         generation,
         login: Some(login),
-        ..blank(proxy, asked, cookies)
+        ..blank(proxy, asked, before, cookies)
     }
 }
 
@@ -94,26 +95,17 @@ async fn log_in_anew(
 ) -> Result<Lesson, ProxyError> {
     let event = login_event(asked, &session);
     let old = asked.live.as_ref().map(|live| {
-        let end = live.session.is_authenticated();
-        (
-            live.sid,
-            end.then(|| end_event(facts_of(asked, live), EndReason::Reauthenticated)),
-        )
+        let ends = live.session.is_authenticated();
+        let end = || Box::new(end_event(facts_of(asked, live), EndReason::Reauthenticated));
+        Predecessor {
+            app: &asked.app,
+            live,
+            end: ends.then(end),
+        }
     });
     let new = successor(asked, sid, Arc::clone(&session), asked.now);
-    let outcome = succession::log_in(proxy, old, new, event).await?;
-    match outcome {
-        Succession::Alive { reauthenticated } => {
-            if let (true, Some(live)) = (reauthenticated, &asked.live) {
-                proxy.ended(
-                    &asked.app,
-                    &live.session,
-                    EndReason::Reauthenticated,
-                    asked.now,
-                );
-            }
-            Ok(Lesson::LoggedIn(session))
-        }
+    match succession::log_in(proxy, old, new, event).await? {
+        Succession::Alive => Ok(Lesson::LoggedIn(session)),
         Succession::Dropped | Succession::Taken => Ok(Lesson::Dropped),
         Succession::Full => Err(ProxyError::StoreFull),
     }

@@ -4,11 +4,13 @@
 //! sees an aborted body (a missing last chunk, too few bytes), never a complete one.
 //!
 //! hyper polls a body only while it has room for it: where the receiver has stopped reading, a
-//! cut is seen when it reads again. Who owns the connection must bound that wait.
+//! cut is seen when it reads again. Who owns the connection must bound that wait; `StallGuard`
+//! does.
 
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Buf;
 use http::header::{self, HeaderMap, HeaderName};
@@ -17,6 +19,7 @@ use http_body::{Body, Frame, SizeHint};
 use crate::domain::session::EndReason;
 
 use super::handle::StreamHandle;
+use super::patience::Patience;
 use super::progress::{Direction, Progress};
 
 /// The body's session ended while it was under way.
@@ -30,6 +33,9 @@ pub(crate) enum BodyError<E> {
     /// The gateway cut it.
     #[error(transparent)]
     Cut(#[from] StreamCut),
+    /// It took longer than a body that nobody cuts may take.
+    #[error("the body was not over within {}", humantime::format_duration(*.0))]
+    Late(Duration),
     /// Where it comes from, it broke.
     #[error("the body broke")]
     Broken(#[source] E),
@@ -41,6 +47,7 @@ pub(crate) struct CountedBody<B> {
     direction: Direction,
     progress: Progress,
     handle: Option<StreamHandle>,
+    patience: Option<Patience>,
     has_failed: bool,
 }
 
@@ -52,6 +59,7 @@ impl<B: Body> CountedBody<B> {
             direction,
             progress,
             handle: None,
+            patience: None,
             has_failed: false,
         };
         body.note_end();
@@ -64,6 +72,13 @@ impl<B: Body> CountedBody<B> {
         let mut body = Self::new(inner, direction, progress);
         body.handle = Some(handle);
         body
+    }
+
+    /// The same body, which fails once it has kept its receiver waiting: from the first wait on, it
+    /// must be over within this.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        self.patience = Some(Patience::new(limit));
+        self
     }
 
     /// How far it got.
@@ -94,9 +109,18 @@ impl<B: Body> CountedBody<B> {
         passed
     }
 
-    fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<EndReason> {
-        match &self.handle {
-            Some(handle) => handle.poll_cut(self.direction, cx),
+    /// What ends a body that has nothing to pass on.
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<BodyError<B::Error>> {
+        if let Some(handle) = &self.handle
+            && let Poll::Ready(reason) = handle.poll_cut(self.direction, cx)
+        {
+            return Poll::Ready(StreamCut(reason).into());
+        }
+        match &mut self.patience {
+            Some(patience) => {
+                let spent = patience.poll_spent(cx);
+                spent.map(|()| BodyError::Late(patience.limit()))
+            }
             None => Poll::Pending,
         }
     }
@@ -126,8 +150,7 @@ impl<B: Body + Unpin> CountedBody<B> {
                     return Poll::Ready(None);
                 }
                 Poll::Pending => {
-                    let cut = self.poll_cut(cx);
-                    return cut.map(|reason| Some(Err(StreamCut(reason).into())));
+                    return self.poll_ended(cx).map(|error| Some(Err(error)));
                 }
             }
         }

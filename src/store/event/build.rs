@@ -37,6 +37,12 @@ pub fn login_event(facts: EventFacts<'_>) -> SessionEvent {
     )
 }
 
+/// An id was adopted: somebody had logged in before the gateway was there.
+pub fn adopted_event(facts: EventFacts<'_>) -> SessionEvent {
+    let id = of_generation(facts.session, "login");
+    event(facts, id, EventKind::Login, Some("adopted"))
+}
+
 /// A lineage ends. Whoever sees it first, the event has the same id.
 pub fn end_event(facts: EventFacts<'_>, reason: EndReason) -> SessionEvent {
     let id = of_generation(facts.session, "end");
@@ -101,6 +107,7 @@ pub fn rule_text(rule: &Rule) -> String {
         Rule::Role(role) => format!("role {role}"),
         Rule::Unmapped(role) => format!("strictest of all roles ({role})"),
         Rule::Anonymous => "anonymous".to_owned(),
+        Rule::Adoption => "adoption".to_owned(),
     }
 }
 

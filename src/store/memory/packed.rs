@@ -16,6 +16,7 @@ pub(super) fn pack(session: &Session) -> Box<[u8]> {
     to.number(u64::from(session.generation));
     to.text(&session.app);
     to.instant(session.started);
+    to.option(session.until.as_ref(), |to, until| to.instant(*until));
     to.option(session.login.as_ref(), |to, login| {
         to.instant(login.admitted);
         to.option(login.user.as_ref(), |to, user| to.text(user.as_str()));
@@ -51,6 +52,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Option<Session> {
         generation: from.number()?.try_into().ok()?,
         app: from.shared()?,
         started: from.instant()?,
+        until: from.option(Unpacker::instant)?,
         login: from.option(|from| {
             Some(Login {
                 admitted: from.instant()?,

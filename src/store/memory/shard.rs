@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::mem::{replace, size_of};
 use std::time::Duration;
 
-use crate::domain::identity::Sid;
+use crate::domain::identity::{Lineage, Sid};
 use crate::domain::session::{EndReason, Record, Session, State};
 use crate::domain::time::Timestamp;
 use crate::store::event::SessionEvent;
@@ -39,6 +39,12 @@ struct Entry {
     last_active: Timestamp,
     forget_at: Timestamp,
     standing: Standing,
+}
+
+impl Entry {
+    fn lineage(&self) -> Lineage {
+        self.session.session().lineage
+    }
 }
 
 // A million of these are kept. The allocator hands out 56 bytes as 64, and one more as 80.
@@ -197,6 +203,9 @@ impl Shard {
             Ok(entry) => entry,
             Err(not) => return not.into(),
         };
+        if entry.lineage() != claim.lineage {
+            return Claimed::Unknown;
+        }
         let at = claim.at;
         let dead = match claim.by {
             ClaimedBy::Succession => Standing::Superseded(Box::new(Succession {
@@ -244,6 +253,9 @@ impl Shard {
             State::Ended { reason, .. } => return Ended::Before(reason),
             State::Superseded { successor, .. } => return Ended::Superseded(successor),
         }
+        if entry.lineage() != end.lineage {
+            return Ended::Unknown;
+        }
         if end
             .if_last_active
             .is_some_and(|judged| entry.last_active > judged)
@@ -264,7 +276,7 @@ impl Shard {
             Ok(entry) => entry,
             Err(not) => return not.into(),
         };
-        if entry.session.session().lineage != bound.lineage {
+        if entry.lineage() != bound.lineage {
             return Touched::Unknown;
         }
         entry.session = Kept::new(&bound.session);

@@ -18,6 +18,8 @@ const fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
+const LINEAGE: Lineage = Lineage::from_bytes([7; 16]);
+
 fn sid(n: u8) -> Sid {
     Sid::from_bytes([n; 16])
 }
@@ -25,10 +27,11 @@ fn sid(n: u8) -> Sid {
 fn visitor(forget_at: Timestamp) -> NewSession {
     NewSession {
         session: Arc::new(Session {
-            lineage: Lineage::from_bytes([7; 16]),
+            lineage: LINEAGE,
             generation: 0,
             app: "app".into(),
             started: at(0),
+            until: None,
             login: None,
             device: None,
             policy: PolicyVersion(0),
@@ -79,6 +82,7 @@ fn event(id: usize) -> SessionEvent {
 
 fn end(event: Option<SessionEvent>) -> End {
     End {
+        lineage: LINEAGE,
         reason: EndReason::Logout,
         at: at(1),
         if_last_active: None,
@@ -161,12 +165,13 @@ fn a_login_that_keeps_the_id_says_how_long_its_record_is_kept() {
         events: Vec::new(),
     };
     let bound = Bound {
-        lineage: Lineage::from_bytes([7; 16]),
+        lineage: LINEAGE,
         session: user(at(0)).session,
         login: Some(Box::new(login)),
     };
     assert_eq!(store.bind(sid(1), bound), Touched::Alive);
     let claim = Claim {
+        lineage: LINEAGE,
         successor: sid(2),
         at: at(2),
         by: ClaimedBy::Succession,

@@ -1,9 +1,10 @@
--- Takes an id out of service for its successor, if it is alive. Answers its last activity in a
--- list, or the state that forbade it.
+-- Takes an id out of service for its successor, if it is alive and of the lineage expected.
+-- Answers its last activity in a list, the state that forbade it, or nothing where the lineage is
+-- another.
 -- KEYS: record, due, outbox, version.
--- ARGV: sid, new state, reason and event of an end (or empty), 1 if asked again.
+-- ARGV: sid, lineage expected, new state, reason and event of an end (or empty), 1 if asked again.
 local t, a = state(KEYS[1])
-if t == ARGV[2] and ARGV[5] == '1' then
+if t == ARGV[3] and ARGV[6] == '1' then
   return { a }
 end
 if t ~= 'A' then
@@ -13,12 +14,15 @@ local d = fixed(KEYS[1])
 if type(d) == 'table' then
   return d
 end
+if lineage(d) ~= ARGV[2] then
+  return nil
+end
 check(KEYS[2], KEYS[3])
 redis.call('INCR', KEYS[4])
-redis.call('HSET', KEYS[1], 't', ARGV[2])
+redis.call('HSET', KEYS[1], 't', ARGV[3])
 redis.call('ZREM', KEYS[2], ARGV[1])
-if ARGV[4] ~= '' then
-  redis.call('XADD', KEYS[3], '*', 'e', ARGV[4])
-  redis.call('PUBLISH', 'curfew:ends', 'end ' .. lineage(d) .. ' ' .. ARGV[3])
+if ARGV[5] ~= '' then
+  redis.call('XADD', KEYS[3], '*', 'e', ARGV[5])
+  redis.call('PUBLISH', 'curfew:ends', 'end ' .. ARGV[2] .. ' ' .. ARGV[4])
 end
 return { a }

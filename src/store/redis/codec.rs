@@ -36,6 +36,8 @@ struct Stored<'a> {
     app: Cow<'a, str>,
     #[serde(rename = "s")]
     started: u64,
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
     #[serde(rename = "y")]
     policy: u32,
     #[serde(rename = "g", default, skip_serializing_if = "is_zero")]
@@ -96,6 +98,7 @@ fn stored(session: &Session) -> Stored<'_> {
     Stored {
         app: (&*session.app).into(),
         started: session.started.as_millis(),
+        until: session.until.map(Timestamp::as_millis),
         policy: session.policy.0,
         generation: session.generation,
         login: session.login.as_ref().map(|login| StoredLogin {
@@ -148,6 +151,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Session> {
         generation: stored.generation,
         app: stored.app.into(),
         started: Timestamp::from_millis(stored.started),
+        until: stored.until.map(Timestamp::from_millis),
         login: match stored.login {
             Some(stored) => Some(login(stored)?),
             None => None,

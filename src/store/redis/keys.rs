@@ -15,6 +15,9 @@ pub(super) const CUTS_VERSION: &str = "v";
 /// The corrections of servers' clocks: a hash of milliseconds by run id.
 pub(super) const CLOCK: &str = "curfew:clock";
 
+/// Since when apps' ids are adopted: a hash of an instant by app.
+pub(super) const ADOPTION: &str = "curfew:adoption";
+
 /// What the heartbeat writes.
 pub(super) const BEAT: &str = "curfew:beat";
 

@@ -19,7 +19,7 @@ use crate::store::op::{
 
 use super::keys::{self, Bucket};
 use super::link::Attempt;
-use super::read::{bulk, encode_scope, unexpected};
+use super::read::{bulk, count, encode_scope, unexpected};
 use super::touches::Offer;
 use super::{KEPT_LONGER, RedisStore, codec};
 
@@ -144,7 +144,7 @@ impl RedisStore {
     ) -> Result<Claimed, StoreError> {
         self.write_pending(sid, None).await?;
         let script = &self.scripts.claim;
-        let at = claim.at;
+        let (lineage, at) = (claim.lineage.to_string(), claim.at);
         let (state, reason, event) = match &claim.by {
             ClaimedBy::Succession => {
                 let successor = claim.successor;
@@ -157,8 +157,9 @@ impl RedisStore {
         };
         let state = codec::encode_state(state);
         let call = |attempt: Attempt| {
-            let arguments: [&[u8]; 5] = [
+            let arguments: [&[u8]; 6] = [
                 &keys::hex(sid),
+                lineage.as_bytes(),
                 state.as_bytes(),
                 reason.as_bytes(),
                 &event,
@@ -216,14 +217,15 @@ impl RedisStore {
     pub(in crate::store) async fn end(&self, sid: Sid, end: End) -> Result<Ended, StoreError> {
         self.write_pending(sid, end.if_last_active).await?;
         let script = &self.scripts.end;
-        let (reason, at) = (end.reason, end.at);
+        let (lineage, reason, at) = (end.lineage.to_string(), end.reason, end.at);
         let state = codec::encode_state(State::Ended { reason, at });
         let judged = end.if_last_active.map(digits).unwrap_or_default();
         let event = end.event.map(|event| json(&event)).unwrap_or_default();
         let kept = self.kept(end.forget_at);
         let call = |attempt: Attempt| {
-            let arguments: [&[u8]; 7] = [
+            let arguments: [&[u8]; 8] = [
                 &keys::hex(sid),
+                lineage.as_bytes(),
                 state.as_bytes(),
                 reason.as_str().as_bytes(),
                 judged.as_bytes(),
@@ -305,6 +307,27 @@ impl RedisStore {
         };
         let table = self.link.run(script, call).await?;
         self.keep_cuts(table)
+    }
+
+    /// Two plain commands in one round trip: the first alone guards the write.
+    pub(in crate::store) async fn adoption_mark(
+        &self,
+        app: &str,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        let commands = |_: Attempt| {
+            let mut commands = Pipeline::with_capacity(2);
+            let set = commands.cmd("HSETNX").arg(keys::ADOPTION).arg(app);
+            set.arg(now.as_millis());
+            commands.cmd("HGET").arg(keys::ADOPTION).arg(app);
+            commands
+        };
+        let mut answers = self.link.call(commands).await?.into_iter();
+        let mut answer = || answers.next().ok_or_else(unexpected);
+        count(answer()?)?;
+        bulk(answer()?)?
+            .and_then(|text| codec::decode_instant(&text))
+            .ok_or_else(|| StoreError::Garbled("an adoption's beginning".to_owned()))
     }
 
     /// Writes a deferred touch that is later than what somebody judged by, so that the script

@@ -21,6 +21,7 @@ fn session() -> Session {
         generation: 0,
         app: "shop".into(),
         started: at,
+        until: None,
         login: Some(Login {
             admitted: at,
             user: UserName::new("buyer-1"),

@@ -45,6 +45,7 @@ pub(super) struct AppFamilies {
     streams_open: IntGaugeVec,
     streams_cut: IntCounterVec,
     anonymous_unrecorded: IntCounterVec,
+    adopted: IntCounterVec,
 }
 
 impl AppFamilies {
@@ -112,6 +113,11 @@ impl AppFamilies {
                 "Ids without a login that were not recorded, because a cap was reached.",
                 &["app"],
             ),
+            adopted: counters(
+                "sessions_adopted_total",
+                "Unknown ids that were adopted, for a roll-out.",
+                &["app"],
+            ),
         }
     }
 
@@ -139,6 +145,7 @@ impl AppFamilies {
             streams_open: child_gauge(&self.streams_open, &[name]),
             streams_cut: children(&self.streams_cut, &[name], StreamCut::words()),
             anonymous_unrecorded: child(&self.anonymous_unrecorded, &[name]),
+            adopted: child(&self.adopted, &[name]),
             app: Arc::clone(&app.name),
             roles,
             idle_ends,
@@ -189,6 +196,7 @@ pub struct AppMetrics {
     streams_open: IntGauge,
     streams_cut: [IntCounter; StreamCut::COUNT],
     anonymous_unrecorded: IntCounter,
+    adopted: IntCounter,
     idle_ends: Arc<IdleEnds>,
 }
 
@@ -289,6 +297,12 @@ impl AppMetrics {
     /// An id without a login was not recorded.
     pub fn anonymous_unrecorded(&self) {
         self.anonymous_unrecorded.inc();
+    }
+
+    /// An unknown id was adopted: a session began whose login nobody saw.
+    pub fn adopted(&self, session: &Session) {
+        self.adopted.inc();
+        self.session_started(self.role_of(session));
     }
 
     fn holder(&self, role: RoleLabel) -> &HolderMetrics {

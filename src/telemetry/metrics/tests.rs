@@ -111,6 +111,7 @@ fn session(roles: Option<&[&str]>) -> Session {
         generation: 0,
         app: "shop".into(),
         started: at,
+        until: None,
         login: roles.map(|roles| Login {
             admitted: at,
             user: None,
@@ -212,6 +213,7 @@ fn each_event_moves_its_own_number() {
     app.stream_cut(StreamCut::Ended(EndReason::IdleTimeout));
     app.stream_cut(StreamCut::Stopping);
     app.anonymous_unrecorded();
+    app.adopted(&session(Some(&[])));
     let late = StoreError::Late(Duration::from_millis(150));
     metrics.store_called(StoreOp::Touch, Duration::from_millis(151), Some(&late));
     metrics.store_called(StoreOp::Touch, Duration::from_millis(1), None);
@@ -232,6 +234,8 @@ fn each_event_moves_its_own_number() {
         r#"curfew_streams_cut_total{app="shop",reason="idle_timeout"} 1"#,
         r#"curfew_streams_cut_total{app="shop",reason="stopping"} 1"#,
         r#"curfew_anonymous_unrecorded_total{app="shop"} 1"#,
+        r#"curfew_sessions_adopted_total{app="shop"} 1"#,
+        r#"curfew_sessions_started_total{app="shop",role="unmapped"} 1"#,
         r#"curfew_store_duration_seconds_count{op="touch"} 2"#,
         r#"curfew_store_errors_total{kind="late"} 1"#,
         r#"curfew_store_errors_total{kind="unreachable"} 0"#,

@@ -111,7 +111,7 @@ async fn a_cut_during_a_login_covers_it(store: Arc<Tested>) {
     session.started = at(10);
     cut(&store, buyer(), at(20)).await;
     store.create(successor, pending(session)).await;
-    store.claim(old, succession(successor)).await;
+    store.claim(old, succession(1, successor)).await;
     assert_eq!(
         store.activate(successor, logged_in(2)).await,
         Activated::Yes
@@ -138,7 +138,7 @@ async fn a_cut_follows_the_lineage_through_a_rotation(store: Arc<Tested>) {
     cut(&store, Scope::Lineage(lineage(1)), at(20)).await;
     let successor = sid(2);
     store.create(successor, new(authenticated(1))).await;
-    store.claim(old, succession(successor)).await;
+    store.claim(old, succession(1, successor)).await;
     assert!(covered(&store, 2).await);
     store.user(3).await;
     assert!(!covered(&store, 3).await);

@@ -60,7 +60,7 @@ async fn only_an_end_or_a_claim_takes_an_id_away(store: Arc<Tested>) {
     everyone.sort_unstable();
     assert_eq!(store.claim_due(DUE, LEASE, 10).await, everyone);
     store.end(ended, end_for(1, EndReason::Logout)).await;
-    store.claim(superseded, succession(sid(8))).await;
+    store.claim(superseded, succession(2, sid(8))).await;
     store.claim(replaced, login_over(3, sid(9))).await;
     assert_eq!(store.claim_due(at(LATE), LEASE, 10).await, [stays]);
 }
@@ -113,7 +113,7 @@ async fn only_living_authenticated_ids_are_rearmed(store: Arc<Tested>) {
     let ended = store.user(1).await;
     store.end(ended, end_for(1, EndReason::Logout)).await;
     let superseded = store.user(2).await;
-    store.claim(superseded, succession(sid(9))).await;
+    store.claim(superseded, succession(2, sid(9))).await;
     let visitor = store.visitor(3).await;
     let pending = store.pending(4).await;
     for sid in [ended, superseded, visitor, pending, sid(8)] {
@@ -140,7 +140,7 @@ async fn a_successor_takes_its_predecessors_place(store: Arc<Tested>) {
     let old = store.user(1).await;
     let successor = sid(2);
     store.create(successor, pending(authenticated(1))).await;
-    store.claim(old, succession(successor)).await;
+    store.claim(old, succession(1, successor)).await;
     assert_eq!(store.claim_due(at(LATE), LEASE, 10).await, []);
     store.activate(successor, rotated(at(0))).await;
     assert_eq!(store.claim_due(DUE, LEASE, 10).await, [successor]);

@@ -8,6 +8,7 @@ use curfew::store::op::{Activated, Ended, Touched};
 use super::given::{
     Tested, at, end_event, end_for, idle_end, logged_in, login_event, sid, silent_end, succession,
 };
+use super::handover::in_place;
 use super::{Case, case};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -18,6 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(an_idle_end_judged_by_the_last_activity_ends),
         case(the_end_of_a_superseded_id_points_to_its_successor),
         case(an_id_that_ends_while_pending_is_never_alive),
+        case(an_end_touches_no_session_of_another_lineage),
         case(an_unknown_id_does_not_end),
         case(an_anonymous_session_ends_in_silence),
     ]
@@ -87,7 +89,7 @@ async fn an_idle_end_judged_by_the_last_activity_ends(store: Arc<Tested>) {
 async fn the_end_of_a_superseded_id_points_to_its_successor(store: Arc<Tested>) {
     let old = store.user(1).await;
     let successor = store.pending(2).await;
-    store.claim(old, succession(successor)).await;
+    store.claim(old, succession(1, successor)).await;
     let tombstone = store.record(old).await;
     let told = store.end(old, end_for(1, EndReason::Revoked)).await;
     assert_eq!(told, Ended::Superseded(successor));
@@ -110,6 +112,28 @@ async fn an_id_that_ends_while_pending_is_never_alive(store: Arc<Tested>) {
     assert_eq!(store.drain().await, [end_event(1, EndReason::Revoked)]);
 }
 
+async fn an_end_touches_no_session_of_another_lineage(store: Arc<Tested>) {
+    let user = store.user(1).await;
+    store.bind(user, in_place(1, 2)).await;
+    let pending = store.pending(3).await;
+    store.drain().await;
+    for (other, n) in [(user, 1), (pending, 4)] {
+        let before = store.record(other).await;
+        for late in [
+            end_for(n, EndReason::Logout),
+            idle_end(n, at(0)),
+            silent_end(n, EndReason::Revoked),
+        ] {
+            assert_eq!(store.end(other, late).await, Ended::Unknown);
+            assert_eq!(store.record(other).await, before);
+        }
+    }
+    assert_eq!(store.alive().await, 1);
+    assert_eq!(store.events_pending().await, 0);
+    let told = store.end(user, end_for(2, EndReason::Logout)).await;
+    assert_eq!(told, Ended::Now);
+}
+
 async fn an_unknown_id_does_not_end(store: Arc<Tested>) {
     let told = store.end(sid(1), end_for(1, EndReason::Logout)).await;
     assert_eq!(told, Ended::Unknown);
@@ -120,7 +144,7 @@ async fn an_unknown_id_does_not_end(store: Arc<Tested>) {
 async fn an_anonymous_session_ends_in_silence(store: Arc<Tested>) {
     let sid = store.visitor(1).await;
     assert_eq!(store.alive().await, 0);
-    let told = store.end(sid, silent_end(EndReason::IdleTimeout)).await;
+    let told = store.end(sid, silent_end(1, EndReason::IdleTimeout)).await;
     assert_eq!(told, Ended::Now);
     assert_eq!(
         store.touch(sid, at(1)).await,

@@ -61,6 +61,7 @@ pub(super) fn anonymous(n: u64) -> Session {
         generation: 0,
         app: "procurement".into(),
         started: at(0),
+        until: None,
         login: None,
         device: None,
         policy: PolicyVersion(7),
@@ -95,6 +96,7 @@ pub(super) fn elaborate(n: u64) -> Session {
     };
     Session {
         generation: 3,
+        until: Some(at(70_000)),
         login: Some(Login {
             admitted: at(5),
             user: UserName::new("Käufer \"1\" {}"),
@@ -181,6 +183,7 @@ pub(super) fn end_event(n: u64, reason: EndReason) -> SessionEvent {
 /// An end that nothing stops, of the `n`th lineage.
 pub(super) fn end_for(n: u64, reason: EndReason) -> End {
     End {
+        lineage: lineage(n),
         reason,
         at: at(500),
         if_last_active: None,
@@ -197,17 +200,18 @@ pub(super) fn idle_end(n: u64, if_last_active: Timestamp) -> End {
     }
 }
 
-/// The end of an anonymous session: no event.
-pub(super) fn silent_end(reason: EndReason) -> End {
+/// The end of the `n`th lineage, of which nobody is told: an anonymous session, or a burial.
+pub(super) fn silent_end(n: u64, reason: EndReason) -> End {
     End {
         event: None,
-        ..end_for(0, reason)
+        ..end_for(n, reason)
     }
 }
 
-/// A handover in silence.
-pub(super) fn succession(successor: Sid) -> Claim {
+/// A handover of the `n`th lineage's id in silence.
+pub(super) fn succession(n: u64, successor: Sid) -> Claim {
     Claim {
+        lineage: lineage(n),
         successor,
         at: at(400),
         by: ClaimedBy::Succession,
@@ -219,7 +223,7 @@ pub(super) fn login_over(n: u64, successor: Sid) -> Claim {
     let event = end_event(n, EndReason::Reauthenticated);
     Claim {
         by: ClaimedBy::Login(Box::new(event)),
-        ..succession(successor)
+        ..succession(n, successor)
     }
 }
 

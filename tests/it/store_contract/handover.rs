@@ -8,7 +8,7 @@ use curfew::store::op::{Activated, Activation, Bound, Claimed, Ended, InPlaceLog
 
 use super::given::{
     DUE, FORGET, Tested, anonymous, at, authenticated, elaborate, end_event, end_for, lineage,
-    logged_in, login_event, login_over, new, pending, rotated, sid, succession,
+    logged_in, login_event, login_over, new, pending, rotated, sid, silent_end, succession,
 };
 use super::{Case, case};
 
@@ -22,6 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_claim_hands_over_the_last_activity),
         case(of_two_claims_one_wins),
         case(only_a_living_id_is_claimed),
+        case(a_claim_takes_no_session_of_another_lineage),
         case(a_login_over_a_login_ends_it),
         case(a_login_over_a_visitor_is_silent),
         case(a_revocation_before_the_claim_stops_the_rotation),
@@ -40,7 +41,7 @@ async fn a_pending_id_is_not_alive(store: Arc<Tested>) {
     assert_eq!(store.state(sid).await, Some(State::Pending));
     assert_eq!(store.alive().await, 0);
     assert_eq!(store.due(at(1_000_000)).await, []);
-    assert_eq!(store.claim(sid, succession(sid)).await, Claimed::Unknown);
+    assert_eq!(store.claim(sid, succession(1, sid)).await, Claimed::Unknown);
     assert_eq!(store.state(sid).await, Some(State::Pending));
 }
 
@@ -63,7 +64,7 @@ async fn an_anonymous_rotation_is_neither_counted_nor_due(store: Arc<Tested>) {
     let old = store.visitor(1).await;
     let successor = sid(2);
     store.create(successor, pending(anonymous(1))).await;
-    let told = store.claim(old, succession(successor)).await;
+    let told = store.claim(old, succession(1, successor)).await;
     assert_eq!(told, Claimed::Yes { last_active: at(0) });
     let as_ = Activation {
         due: None,
@@ -94,7 +95,7 @@ async fn only_a_pending_id_is_activated(store: Arc<Tested>) {
     let ended = store.pending(1).await;
     store.end(ended, end_for(1, EndReason::Revoked)).await;
     let superseded = store.user(2).await;
-    store.claim(superseded, succession(sid(3))).await;
+    store.claim(superseded, succession(2, sid(3))).await;
     store.drain().await;
     for dead in [ended, superseded, sid(9)] {
         let before = store.record(dead).await;
@@ -107,7 +108,7 @@ async fn only_a_pending_id_is_activated(store: Arc<Tested>) {
 async fn a_claim_hands_over_the_last_activity(store: Arc<Tested>) {
     let old = store.user(1).await;
     store.touch(old, at(123)).await;
-    let told = store.claim(old, succession(sid(2))).await;
+    let told = store.claim(old, succession(1, sid(2))).await;
     assert_eq!(
         told,
         Claimed::Yes {
@@ -126,10 +127,10 @@ async fn a_claim_hands_over_the_last_activity(store: Arc<Tested>) {
 
 async fn of_two_claims_one_wins(store: Arc<Tested>) {
     let old = store.user(1).await;
-    let won = store.claim(old, succession(sid(2))).await;
+    let won = store.claim(old, succession(1, sid(2))).await;
     assert_eq!(won, Claimed::Yes { last_active: at(0) });
     let tombstone = store.record(old).await;
-    for lost in [succession(sid(3)), login_over(1, sid(3))] {
+    for lost in [succession(1, sid(3)), login_over(1, sid(3))] {
         let told = store.claim(old, lost).await;
         assert_eq!(told, Claimed::Superseded(sid(2)));
     }
@@ -142,17 +143,32 @@ async fn only_a_living_id_is_claimed(store: Arc<Tested>) {
     store.end(ended, end_for(1, EndReason::Logout)).await;
     store.drain().await;
     let pending = store.pending(2).await;
-    for (not_alive, told) in [
-        (ended, Claimed::Ended(EndReason::Logout)),
-        (pending, Claimed::Unknown),
-        (sid(9), Claimed::Unknown),
+    for (not_alive, n, told) in [
+        (ended, 1, Claimed::Ended(EndReason::Logout)),
+        (pending, 2, Claimed::Unknown),
+        (sid(9), 9, Claimed::Unknown),
     ] {
         let before = store.record(not_alive).await;
-        assert_eq!(store.claim(not_alive, succession(sid(3))).await, told);
-        assert_eq!(store.claim(not_alive, login_over(1, sid(3))).await, told);
+        assert_eq!(store.claim(not_alive, succession(n, sid(3))).await, told);
+        assert_eq!(store.claim(not_alive, login_over(n, sid(3))).await, told);
         assert_eq!(store.record(not_alive).await, before);
     }
     assert_eq!(store.events_pending().await, 0);
+}
+
+async fn a_claim_takes_no_session_of_another_lineage(store: Arc<Tested>) {
+    let user = store.user(1).await;
+    store.bind(user, in_place(1, 2)).await;
+    store.drain().await;
+    let before = store.record(user).await;
+    for late in [succession(1, sid(3)), login_over(1, sid(3))] {
+        assert_eq!(store.claim(user, late).await, Claimed::Unknown);
+        assert_eq!(store.record(user).await, before);
+    }
+    assert_eq!(store.due(LOGIN_DUE).await, [user]);
+    assert_eq!(store.events_pending().await, 0);
+    let told = store.claim(user, succession(2, sid(3))).await;
+    assert_eq!(told, Claimed::Yes { last_active: LOGIN });
 }
 
 async fn a_login_over_a_login_ends_it(store: Arc<Tested>) {
@@ -185,7 +201,7 @@ async fn a_login_over_a_login_ends_it(store: Arc<Tested>) {
 async fn a_login_over_a_visitor_is_silent(store: Arc<Tested>) {
     let old = store.visitor(1).await;
     let successor = store.pending(2).await;
-    store.claim(old, succession(successor)).await;
+    store.claim(old, succession(1, successor)).await;
     assert_eq!(store.alive().await, 0);
     store.activate(successor, logged_in(2)).await;
     assert_eq!(store.alive().await, 1);
@@ -197,11 +213,10 @@ async fn a_revocation_before_the_claim_stops_the_rotation(store: Arc<Tested>) {
     let successor = sid(2);
     store.create(successor, pending(authenticated(1))).await;
     store.end(old, end_for(1, EndReason::Revoked)).await;
-    let told = store.claim(old, succession(successor)).await;
+    let told = store.claim(old, succession(1, successor)).await;
     assert_eq!(told, Claimed::Ended(EndReason::Revoked));
     // The gateway buries the successor; the lineage's one event is told already.
-    let mut burial = end_for(1, EndReason::Revoked);
-    burial.event = None;
+    let burial = silent_end(1, EndReason::Revoked);
     assert_eq!(store.end(successor, burial).await, Ended::Now);
     assert_eq!(
         store.activate(successor, rotated(at(0))).await,
@@ -217,7 +232,7 @@ async fn a_revocation_after_the_claim_follows_the_successor(store: Arc<Tested>) 
     let old = store.user(1).await;
     let successor = sid(2);
     store.create(successor, pending(authenticated(1))).await;
-    store.claim(old, succession(successor)).await;
+    store.claim(old, succession(1, successor)).await;
     let revoked = || end_for(1, EndReason::Revoked);
     assert_eq!(
         store.end(old, revoked()).await,
@@ -245,7 +260,7 @@ async fn a_revocation_after_the_rotation_follows_the_successor(store: Arc<Tested
     let old = store.user(1).await;
     let successor = sid(2);
     store.create(successor, pending(authenticated(1))).await;
-    store.claim(old, succession(successor)).await;
+    store.claim(old, succession(1, successor)).await;
     store.activate(successor, rotated(at(0))).await;
     let revoked = || end_for(1, EndReason::Revoked);
     assert_eq!(
@@ -264,7 +279,7 @@ async fn a_rotation_chain_leads_to_the_living_id(store: Arc<Tested>) {
     store.user(1).await;
     for n in 2..=5 {
         store.create(sid(n), pending(authenticated(1))).await;
-        let told = store.claim(sid(n - 1), succession(sid(n))).await;
+        let told = store.claim(sid(n - 1), succession(1, sid(n))).await;
         assert!(matches!(told, Claimed::Yes { .. }), "{told:?}");
         store.activate(sid(n), rotated(at(n))).await;
         assert_eq!(store.alive().await, 1);
@@ -310,7 +325,7 @@ async fn only_a_living_id_of_the_lineage_is_bound(store: Arc<Tested>) {
     let ended = store.user(1).await;
     store.end(ended, end_for(1, EndReason::Logout)).await;
     let superseded = store.user(2).await;
-    store.claim(superseded, succession(sid(9))).await;
+    store.claim(superseded, succession(2, sid(9))).await;
     let pending = store.pending(3).await;
     let alive = store.user(4).await;
     store.drain().await;
@@ -333,7 +348,7 @@ const LOGIN: Timestamp = at(600);
 const LOGIN_DUE: Timestamp = at(1_600);
 
 /// A login that the `n`th lineage's id went through, and that begins the `next`th.
-fn in_place(n: u64, next: u64) -> Bound {
+pub(super) fn in_place(n: u64, next: u64) -> Bound {
     let login = InPlaceLogin {
         last_active: LOGIN,
         due: LOGIN_DUE,

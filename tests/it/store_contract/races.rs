@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::given::{
     DUE, Tested, at, authenticated, end_for, idle_end, logged_in, login_event, login_over, new,
-    pending, sid, succession,
+    pending, sid, silent_end, succession,
 };
 use super::{Case, case};
 
@@ -107,7 +107,7 @@ async fn of_many_claims_one_succeeds(store: Arc<Tested>) {
     store.user(1).await;
     let told = at_once(&store, CROWD, async |store: Arc<Tested>, member| {
         let successor = sid(100 + member);
-        let claimed = store.bare().claim(sid(1), succession(successor)).await;
+        let claimed = store.bare().claim(sid(1), succession(1, successor)).await;
         (successor, claimed.expect(ANSWERS))
     });
     let told = told.await;
@@ -135,7 +135,7 @@ async fn an_end_or_a_claim_wins_and_the_other_is_told(store: Arc<Tested>) {
                 .await),
             spawn(&store, async move |store| store
                 .bare()
-                .claim(old, succession(successor))
+                .claim(old, succession(n, successor))
                 .await),
         );
         match (ended.expect(ANSWERS), claimed.expect(ANSWERS)) {
@@ -251,8 +251,7 @@ async fn log_in_over(store: &Tested, old: Sid, old_n: u64, n: u64) -> bool {
             true
         }
         Claimed::Ended(EndReason::Reauthenticated) => {
-            let mut burial = end_for(n, EndReason::Displaced);
-            burial.event = None;
+            let burial = silent_end(n, EndReason::Displaced);
             assert_eq!(store.end(sid(n), burial).await, Ok(Ended::Now));
             false
         }

@@ -20,6 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(a_touch_moves_the_idle_clock_forward_only),
         case(a_touch_moves_only_what_is_alive),
         case(a_late_touch_after_an_end_changes_nothing),
+        case(an_adoption_keeps_its_beginning),
     ]
 }
 
@@ -85,7 +86,7 @@ async fn create_never_goes_over_a_tombstone(store: Arc<Tested>) {
     let ended = store.user(1).await;
     store.end(ended, end_for(1, EndReason::Logout)).await;
     let superseded = store.user(2).await;
-    store.claim(superseded, succession(sid(3))).await;
+    store.claim(superseded, succession(2, sid(3))).await;
     for dead in [ended, superseded] {
         let before = store.record(dead).await;
         assert_eq!(
@@ -114,7 +115,7 @@ async fn a_touch_moves_only_what_is_alive(store: Arc<Tested>) {
     let ended = store.user(2).await;
     store.end(ended, end_for(2, EndReason::Revoked)).await;
     let superseded = store.user(3).await;
-    store.claim(superseded, succession(sid(4))).await;
+    store.claim(superseded, succession(3, sid(4))).await;
     for (dead, told) in [
         (pending, Touched::Unknown),
         (ended, Touched::Ended(EndReason::Revoked)),
@@ -135,5 +136,18 @@ async fn a_late_touch_after_an_end_changes_nothing(store: Arc<Tested>) {
         let told = store.touch(sid, at(late)).await;
         assert_eq!(told, Touched::Ended(EndReason::Logout));
         assert_eq!(store.record(sid).await, tombstone);
+    }
+}
+
+async fn an_adoption_keeps_its_beginning(store: Arc<Tested>) {
+    for (app, now, first) in [
+        ("procurement", 5, 5),
+        ("procurement", 9, 5),
+        ("travel {}: é", 7, 7),
+        ("procurement", 1, 5),
+        ("travel {}: é", 8, 7),
+    ] {
+        let told = store.bare().adoption_mark(app, at(now)).await;
+        assert_eq!(told, Ok(at(first)), "{app} at {now}");
     }
 }

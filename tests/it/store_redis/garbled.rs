@@ -40,7 +40,7 @@ fn create_another(store: &Store) -> Asked<'_> {
 fn claim(store: &Store) -> Asked<'_> {
     let claim = Claim {
         by: ClaimedBy::Login(event(1, EventKind::End)),
-        ..succession(3)
+        ..succession(1, 3)
     };
     Box::pin(async { store.claim(sid(1), claim).await.map(drop) })
 }
@@ -85,10 +85,15 @@ fn events_pending(store: &Store) -> Asked<'_> {
     Box::pin(async { store.events_pending().await.map(drop) })
 }
 
+fn adoption_mark(store: &Store) -> Asked<'_> {
+    Box::pin(async { store.adoption_mark("shop", at(1)).await.map(drop) })
+}
+
 const RECORD: &str = "curfew:{b01}:s:01010101010101010101010101010101";
 const DUE: &str = "curfew:{b01}:due";
 const OUTBOX: &str = "curfew:{b01}:out";
 const VERSION: &str = "curfew:{b01}:v";
+const ADOPTION: &str = "curfew:adoption";
 const CUTS: &str = "curfew:cuts";
 
 /// A living session, and one with the same key shape that nobody spoils.
@@ -251,6 +256,16 @@ async fn a_table_of_cuts_that_is_none_of_ours() {
     }
     for field in ["", "everybody", "l:1", "x:1"] {
         check(&server, &[&["HSET", CUTS, "v", "7", field, "7"]], reading).await;
+    }
+}
+
+#[tokio::test]
+async fn a_mark_of_adoption_that_is_none_of_ours() {
+    let server = RedisServer::start().await;
+    let mark: &[(&str, Asks)] = &[("adoption_mark", adoption_mark)];
+    check(&server, &[&["SET", ADOPTION, WRONG[0]]], mark).await;
+    for instant in ["", "x", "-1"] {
+        check(&server, &[&["HSET", ADOPTION, "shop", instant]], mark).await;
     }
 }
 

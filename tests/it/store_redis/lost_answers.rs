@@ -8,8 +8,8 @@ use curfew::store::op::{
 };
 
 use super::{
-    PATIENT, START, at, config, event, in_place, last_active, login, logout, new, open, sid,
-    succession,
+    IN_PLACE, PATIENT, START, at, config, event, in_place, last_active, login, logout, new, open,
+    sid, succession,
 };
 use crate::harness::lossy::Lossy;
 use crate::harness::redis::RedisServer;
@@ -25,7 +25,10 @@ async fn prepared(server: &RedisServer) -> (Store, Lossy) {
     direct.activate(sid(0x20), login(0x20)).await.unwrap();
     direct.touch(sid(0x20), START).await.unwrap();
     direct.bind(sid(0x20), in_place(0x20)).await.unwrap();
-    direct.claim(sid(0x20), succession(0x21)).await.unwrap();
+    direct
+        .claim(sid(0x20), succession(0x20 | IN_PLACE, 0x21))
+        .await
+        .unwrap();
     direct.end(sid(0x20), logout(0x20)).await.unwrap();
     // All keys but the scripts.
     server.cli(&["FLUSHALL"]).await;
@@ -61,10 +64,10 @@ async fn a_claim_succeeds_once() {
     let (store, lossy) = prepared(&server).await;
     let over = || Claim {
         by: ClaimedBy::Login(event(1, EventKind::End)),
-        ..succession(3)
+        ..succession(1, 3)
     };
     let last_active = START;
-    for (n, claim) in [(1, over()), (2, succession(3))] {
+    for (n, claim) in [(1, over()), (2, succession(2, 3))] {
         store.create(sid(n), new(n)).await.unwrap();
         lossy.lose_next();
         assert_eq!(
@@ -77,7 +80,7 @@ async fn a_claim_succeeds_once() {
         matches!(ended, Claimed::Ended(_)),
         "nobody lost that answer"
     );
-    let superseded = store.claim(sid(2), succession(3)).await;
+    let superseded = store.claim(sid(2), succession(2, 3)).await;
     assert_eq!(superseded, Ok(Claimed::Superseded(sid(3))));
     assert_eq!(store.events_pending().await, Ok(1));
     assert_eq!(lossy.lost(), 2);

@@ -7,7 +7,7 @@ use curfew::domain::session::EndReason;
 use curfew::store::Store;
 use curfew::store::op::{Claim, Claimed, ClaimedBy, End, Ended, Touched};
 
-use super::{PATIENT, START, at, config, last_active, logout, new, open, run_on, sid};
+use super::{PATIENT, START, at, config, last_active, lineage, logout, new, open, run_on, sid};
 use crate::harness::redis::RedisServer;
 use crate::harness::within;
 
@@ -97,6 +97,7 @@ async fn a_claim_hands_over_a_deferred_touch() {
     let server = RedisServer::start().await;
     let store = touched_twice(&server).await;
     let claim = Claim {
+        lineage: lineage(1),
         successor: sid(2),
         at: at(800),
         by: ClaimedBy::Succession,

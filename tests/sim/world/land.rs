@@ -3,9 +3,9 @@
 use curfew::domain::session::EndReason;
 use curfew::store::op::{Activated, Activation, Claim, Claimed, ClaimedBy, End, Ended, Touched};
 
-use super::made::{sid, ts};
+use super::made::{lineage, sid, ts};
 use super::{ANSWERS, World};
-use crate::model::{LIMITS, Stands};
+use crate::model::{LIMITS, Life, Stands};
 
 /// A write that a gateway has decided on and that has not reached the store.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +16,8 @@ pub(super) enum Flight {
     },
     End {
         id: usize,
+        /// Whose end it is: another life may have got the id by a login.
+        life: usize,
         reason: EndReason,
         judged: Option<u64>,
     },
@@ -44,7 +46,12 @@ impl World {
         self.note("lands", flight);
         match flight {
             Flight::Touch { id, at } => self.land_touch(id, at).await,
-            Flight::End { id, reason, judged } => self.land_end(id, reason, judged).await,
+            Flight::End {
+                id,
+                life,
+                reason,
+                judged,
+            } => self.land_end(id, life, reason, judged).await,
             Flight::Bury { id } => self.land_burial(id).await,
             Flight::Claim { old, new } => self.land_claim(old, new).await,
             Flight::Activate {
@@ -69,12 +76,14 @@ impl World {
         self.model.touch(id, at);
     }
 
-    pub(super) async fn land_end(&mut self, id: usize, reason: EndReason, judged: Option<u64>) {
-        let life = self.model.life(id);
-        let event = (life.user > 0).then(|| self.event(self.model.ids[id].0, Some(reason)));
+    async fn land_end(&mut self, id: usize, life: usize, reason: EndReason, judged: Option<u64>) {
+        let Life {
+            user, last_active, ..
+        } = self.model.lives[life];
+        let event = (user > 0).then(|| self.event(life, Some(reason)));
         let end = End {
             if_last_active: judged.map(ts),
-            ..self.end_of(reason, event)
+            ..self.end_of(life, reason, event)
         };
         let ended = self.store.end(sid(id), end).await.expect(ANSWERS);
         let must_be = match self.model.ids[id].1 {
@@ -82,18 +91,20 @@ impl World {
             Stands::Superseded(successor) => {
                 self.flights.push(Flight::End {
                     id: successor,
+                    life,
                     reason,
                     judged: None,
                 });
                 Ended::Superseded(sid(successor))
             }
-            _ if judged.is_some_and(|judged| life.last_active > judged) => {
-                Ended::Touched(ts(life.last_active))
+            _ if self.model.ids[id].0 != life => Ended::Unknown,
+            _ if judged.is_some_and(|judged| last_active > judged) => {
+                Ended::Touched(ts(last_active))
             }
             Stands::Pending | Stands::Alive => {
                 self.model.ids[id].1 = Stands::Ended(reason);
-                if life.user > 0 {
-                    self.untold.push_back((self.model.ids[id].0, Some(reason)));
+                if user > 0 {
+                    self.untold.push_back((life, Some(reason)));
                 }
                 Ended::Now
             }
@@ -102,7 +113,7 @@ impl World {
     }
 
     pub(super) async fn land_burial(&mut self, id: usize) {
-        let end = self.end_of(EndReason::Revoked, None);
+        let end = self.end_of(self.model.ids[id].0, EndReason::Revoked, None);
         let ended = self.store.end(sid(id), end).await.expect(ANSWERS);
         let must_be = match self.model.ids[id].1 {
             Stands::Ended(reason) => Ended::Before(reason),
@@ -121,6 +132,7 @@ impl World {
         let over_login = login && self.model.life(old).user > 0;
         let reason = EndReason::Reauthenticated;
         let claim = Claim {
+            lineage: lineage(life),
             successor: sid(new),
             at: ts(self.now),
             by: if over_login {

@@ -29,10 +29,11 @@ impl World {
             roles_learned: ts(started),
         });
         let session = Session {
-            lineage: Lineage::from_bytes(name(life, 0xff)),
+            lineage: lineage(life),
             generation: 0,
             app: "procurement".into(),
             started: ts(started),
+            until: None,
             login,
             device: None,
             policy: self.policy.version,
@@ -48,8 +49,14 @@ impl World {
         }
     }
 
-    pub(super) fn end_of(&self, reason: EndReason, event: Option<Box<SessionEvent>>) -> End {
+    pub(super) fn end_of(
+        &self,
+        life: usize,
+        reason: EndReason,
+        event: Option<Box<SessionEvent>>,
+    ) -> End {
         End {
+            lineage: lineage(life),
             reason,
             at: ts(self.now),
             if_last_active: None,
@@ -77,7 +84,7 @@ impl World {
             id: EventId(format!("{life}-{kind:?}")),
             event: kind,
             at_ms: self.now,
-            lineage: lineage(life),
+            lineage: lineage(life).to_string(),
             app: "procurement".into(),
             user: Some(user_name(user)),
             roles: Vec::new(),
@@ -107,8 +114,8 @@ pub(super) fn sid(id: usize) -> Sid {
     Sid::from_bytes(name(id, 0))
 }
 
-pub(super) fn lineage(life: usize) -> String {
-    Lineage::from_bytes(name(life, 0xff)).to_string()
+pub(super) fn lineage(life: usize) -> Lineage {
+    Lineage::from_bytes(name(life, 0xff))
 }
 
 pub(super) fn user_name(user: usize) -> String {

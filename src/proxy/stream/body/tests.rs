@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, header};
@@ -155,6 +156,27 @@ async fn a_body_that_breaks_tells_so_and_is_not_finished() {
     assert!(matches!(error, BodyError::Broken(_)));
     assert!(body.frame().await.is_none());
     assert!(!progress.is_finished(Direction::ToClient));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_is_over_at_its_deadline() {
+    const LIMIT: Duration = Duration::from_secs(30);
+    let script = Scripted::default();
+    let (body, progress) = to_client(script.clone());
+    let mut body = body.within(LIMIT);
+    let dripping = tokio::spawn(async move {
+        loop {
+            script.give(Ok(Frame::data(Bytes::from_static(b"x"))));
+            tokio::time::sleep(Duration::from_secs(7)).await;
+        }
+    });
+    for _ in 0..5 {
+        assert_eq!(data(&mut body).await, "x");
+    }
+    let error = body.frame().await.unwrap().unwrap_err();
+    assert!(matches!(error, BodyError::Late(LIMIT)), "{error}");
+    assert!(!progress.is_finished(Direction::ToClient));
+    dripping.abort();
 }
 
 #[tokio::test]

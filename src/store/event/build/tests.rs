@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{EventFacts, end_event, login_event, refusal_event, rule_text};
+use super::{EventFacts, adopted_event, end_event, login_event, refusal_event, rule_text};
 use crate::domain::decide::Stale;
 use crate::domain::identity::Lineage;
 use crate::domain::limits::{Limit, Limits, Rule};
@@ -18,6 +18,7 @@ fn session(generation: u32) -> Session {
         generation,
         app: "procurement".into(),
         started: STARTED,
+        until: None,
         login: Some(Login {
             admitted: STARTED,
             user: UserName::new("buyer-1"),
@@ -84,6 +85,16 @@ fn a_login_has_no_reason() {
 }
 
 #[test]
+fn an_adoption_is_a_login_that_says_so() {
+    let event = told(0, adopted_event);
+    assert_eq!(
+        (&event.id, event.event),
+        (&told(0, login_event).id, EventKind::Login)
+    );
+    assert_eq!(event.reason.as_deref(), Some("adopted"));
+}
+
+#[test]
 fn two_refusals_in_one_millisecond_differ_by_their_nonce() {
     let refusal = |stale, nonce| told(0, |facts| refusal_event(facts, stale, nonce));
     let ended = refusal(Stale::Ended(EndReason::Logout), 1);
@@ -104,6 +115,7 @@ fn a_rule_is_told_in_words() {
             "strictest of all roles (approver)",
         ),
         (Rule::Anonymous, "anonymous"),
+        (Rule::Adoption, "adoption"),
     ];
     for (rule, text) in texts {
         assert_eq!(rule_text(&rule), text);

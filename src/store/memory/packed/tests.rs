@@ -56,14 +56,16 @@ fn scope() -> impl Strategy<Value = CookieScope> {
 
 fn session() -> impl Strategy<Value = Session> {
     let began = (any::<[u8; 16]>(), any::<u32>(), text(), instant());
+    let until = option::of(instant());
     let learned = (option::of(login()), option::of(text()), any::<u32>());
     let cookies = (vec(companion(), 0..4), vec(scope(), 0..4));
-    (began, learned, cookies, option::of(fingerprint())).prop_map(
-        |(began, learned, cookies, token)| Session {
+    (began, until, learned, cookies, option::of(fingerprint())).prop_map(
+        |(began, until, learned, cookies, token)| Session {
             lineage: Lineage::from_bytes(began.0),
             generation: began.1,
             app: began.2,
             started: began.3,
+            until,
             login: learned.0,
             device: learned.1,
             policy: PolicyVersion(learned.2),
@@ -101,6 +103,7 @@ fn a_usual_session_takes_160_bytes_of_the_allocator() {
         generation: 0,
         app: "procurement".into(),
         started: Timestamp::from_millis(1_900_000_000_000),
+        until: None,
         login: Some(Login {
             admitted: Timestamp::from_millis(1_900_000_000_000),
             user: UserName::new("buyer-123456"),

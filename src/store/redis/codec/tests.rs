@@ -16,6 +16,7 @@ fn anonymous() -> Session {
         generation: 0,
         app: "procurement".into(),
         started: at(1_750_000_000_000),
+        until: None,
         login: None,
         device: None,
         policy: PolicyVersion(0xdead_beef),
@@ -28,6 +29,7 @@ fn anonymous() -> Session {
 fn with_everything() -> Session {
     Session {
         generation: 3,
+        until: Some(at(1_760_000_000_000)),
         login: Some(Login {
             admitted: at(1_750_000_000_001),
             user: UserName::new("büyer \"1\"\\"),
@@ -70,6 +72,17 @@ fn a_session_survives_being_stored() {
 }
 
 #[test]
+fn a_record_from_before_adoption_was_known_still_reads() {
+    let lineage = "a5".repeat(16);
+    let stored = format!(
+        r#"1a{lineage}{{"p":"procurement","s":1750000000000,"y":{}}}"#,
+        0xdead_beef_u32
+    );
+    assert_eq!(decode(stored.as_bytes()), Some(anonymous()));
+    assert_eq!(encode(&anonymous()), stored.as_bytes());
+}
+
+#[test]
 fn the_scripts_find_the_login_and_the_lineage_in_the_header() {
     let text = |session| String::from_utf8(encode(&session)).unwrap();
     let lineage = "a5".repeat(16);
@@ -104,6 +117,7 @@ fn a_value_that_the_domain_refuses_is_none_of_ours() {
         (r#""s":1750000000000"#, r#""s":-1"#),
         (r#""s":1750000000000"#, r#""s":1e3"#),
         (r#""s":1750000000000"#, r#""s":"1""#),
+        (r#""n":1760000000000"#, r#""n":-1"#),
         (r#""t":"09"#, r#""t":"0"#),
         (r#""lb""#, "7"),
     ] {
