@@ -236,7 +236,7 @@ async fn an_event_stream_of_a_live_session_goes_on_and_ends_as_the_app_ends_it()
 
 #[tokio::test]
 async fn an_answer_that_logs_out_is_not_cut_by_the_end_that_it_brings() {
-    let (_gateway, browser, mut opened) = streaming().await;
+    let (_gateway, mut browser, mut opened) = streaming().await;
     let mut body = browser.stream("/logout").await.into_body();
     let chunks = opened.recv().await.expect("the app was asked");
     assert_eq!(browser.fetch("/home").await.refusal(), "session_logout");
