@@ -86,8 +86,9 @@ async fn reload(gateway: &Gateway, file: &Path) {
     let loaded = tokio::task::spawn_blocking(move || load::load(&path)).await;
     match loaded {
         Ok(Ok(Loaded { config, .. })) => {
-            tracing::info!(policy = %config.policy.version, "a new configuration is in force");
+            let policy = config.policy.version;
             gateway.reload(config);
+            tracing::info!(%policy, "a new configuration is in force");
         }
         Ok(Err(faults)) => {
             gateway.reload_refused();
