@@ -25,6 +25,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::domain::identity::Keyring;
+use crate::domain::limits::Bounds;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
@@ -63,6 +64,11 @@ impl Config {
     /// The app of this name.
     pub fn app(&self, name: &str) -> Option<&Arc<App>> {
         self.apps.iter().find(|app| *app.name == *name)
+    }
+
+    /// The limits of the app of this name; none where it has left the configuration.
+    pub fn bounds_of(&self, app: &str) -> Bounds {
+        self.app(app).map_or(Bounds::default(), |app| app.bounds)
     }
 
     /// How long a record is of interest: while its session may live, and then as a tombstone for

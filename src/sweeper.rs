@@ -15,10 +15,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::cuts::Cuts;
 use crate::domain::identity::Sid;
-use crate::domain::limits::Bounds;
 use crate::domain::session::{EndReason, Phase, Record};
 use crate::domain::time::Timestamp;
-use crate::store::event::build::{EventFacts, end_event};
+use crate::store::event::build::EventFacts;
 use crate::store::op::{End, Ended};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
@@ -123,7 +122,12 @@ impl Sweeper {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let config = Arc::clone(&self.config.borrow());
-        match record.phase(&config.policy, bounds(&config, record), cuts, now) {
+        match record.phase(
+            &config.policy,
+            config.bounds_of(&record.session.app),
+            cuts,
+            now,
+        ) {
             Phase::Live { left, .. } => {
                 self.timed(StoreOp::Rearm, self.store.rearm(sid, now.plus(left)))
                     .await
@@ -142,7 +146,7 @@ impl Sweeper {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let session = &record.session;
-        let limits = session.limits(&config.policy, bounds(config, record));
+        let limits = session.limits(&config.policy, config.bounds_of(&session.app));
         let facts = EventFacts {
             session,
             last_active: record.last_active,
@@ -151,14 +155,7 @@ impl Sweeper {
             at: now,
             client: None,
         };
-        let end = End {
-            lineage: session.lineage,
-            reason,
-            at: now,
-            if_last_active: (reason == EndReason::IdleTimeout).then_some(record.last_active),
-            event: Some(Box::new(end_event(facts, reason))),
-            forget_at: config.forget_at(true, now),
-        };
+        let end = End::of(facts, reason, config.forget_at(true, now));
         if self.timed(StoreOp::End, self.store.end(sid, end)).await? == Ended::Now
             && let Some(app) = config.app(&session.app)
         {
@@ -169,11 +166,4 @@ impl Sweeper {
         }
         Ok(())
     }
-}
-
-/// The limits of the session's app; none where the app has left the configuration.
-fn bounds(config: &Config, record: &Record) -> Bounds {
-    config
-        .app(&record.session.app)
-        .map_or(Bounds::default(), |app| app.bounds)
 }

@@ -18,7 +18,7 @@ use crate::domain::limits::Limits;
 use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::event::build::{EventFacts, end_event};
+use crate::store::event::build::EventFacts;
 use crate::store::op::End;
 use crate::telemetry::metrics::LoginOutcome;
 
@@ -240,14 +240,7 @@ async fn end(
     reason: EndReason,
 ) -> Result<(), StoreError> {
     let authenticated = live.session.is_authenticated();
-    let event = authenticated.then(|| Box::new(end_event(facts_of(asked, live), reason)));
-    let end = End {
-        lineage: live.session.lineage,
-        reason,
-        at: asked.now,
-        if_last_active: None,
-        event,
-        forget_at: asked.snapshot.config.forget_at(authenticated, asked.now),
-    };
+    let forget_at = asked.snapshot.config.forget_at(authenticated, asked.now);
+    let end = End::of(facts_of(asked, live), reason, forget_at);
     succession::end_from(proxy, &asked.app, &live.session, live.sid, end).await
 }

@@ -10,7 +10,7 @@ use crate::domain::decide::{Company, Decision, Found, Rules, Stale, Write, decid
 use crate::domain::identity::Sid;
 use crate::domain::session::{EndReason, Record};
 use crate::store::StoreError;
-use crate::store::event::build::{EventFacts, end_event};
+use crate::store::event::build::EventFacts;
 use crate::store::op::{End, Ended, Touched};
 use crate::telemetry::metrics::StoreOp;
 
@@ -189,15 +189,8 @@ impl Proxy {
             at: exchange.now,
             client: Some(exchange.origin.address),
         };
-        let authenticated = session.is_authenticated();
-        let end = End {
-            lineage: session.lineage,
-            reason,
-            at: exchange.now,
-            if_last_active: (reason == EndReason::IdleTimeout).then_some(record.last_active),
-            event: authenticated.then(|| Box::new(end_event(facts, reason))),
-            forget_at: config.forget_at(authenticated, exchange.now),
-        };
+        let forget_at = config.forget_at(session.is_authenticated(), exchange.now);
+        let end = End::of(facts, reason, forget_at);
         match self
             .asked(exchange, StoreOp::End, self.store.end(sid, end))
             .await?

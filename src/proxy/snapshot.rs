@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Config;
 use crate::config::app::{App, Extractor};
-use crate::config::carrier::Carrier;
+use crate::config::carrier::{Carrier, SessionShape};
 use crate::domain::identity::Sid;
 use crate::domain::session::CookieScope;
 use crate::telemetry::metrics::{AppMetrics, Metrics};
@@ -123,14 +123,18 @@ impl AppRuntime {
     }
 
     fn own_cookies(&self) -> impl Iterator<Item = &str> {
-        let shape = &self.app.shape;
-        let ids = shape.carriers.iter().filter_map(|carrier| match carrier {
-            Carrier::Cookie(name) => Some(name.as_str()),
-            _ => None,
-        });
-        ids.chain(shape.group.iter().map(String::as_str))
-            .chain(shape.auth_cookies.iter().map(String::as_str))
+        cookies_of(&self.app.shape)
     }
+}
+
+/// The id's cookies, their group, and the auth cookies.
+fn cookies_of(shape: &SessionShape) -> impl Iterator<Item = &str> {
+    let ids = shape.carriers.iter().filter_map(|carrier| match carrier {
+        Carrier::Cookie(name) => Some(name),
+        _ => None,
+    });
+    let all = ids.chain(&shape.group).chain(&shape.auth_cookies);
+    all.map(String::as_str)
 }
 
 /// An adoption goes on, or stays stopped, over a reload that leaves its date as it was.
@@ -145,11 +149,6 @@ fn adoption(app: &App, before: &[Arc<AppRuntime>]) -> Arc<Adoption> {
 }
 
 fn read_cookies(app: &App) -> Vec<String> {
-    let shape = &app.shape;
-    let ids = shape.carriers.iter().filter_map(|carrier| match carrier {
-        Carrier::Cookie(name) => Some(name),
-        _ => None,
-    });
     let told = app.logins.iter().flat_map(|recipe| {
         let extractors = recipe.user.iter().chain(&recipe.groups);
         let cookies = extractors.filter_map(|extractor| match extractor {
@@ -158,10 +157,10 @@ fn read_cookies(app: &App) -> Vec<String> {
         });
         cookies.chain(&recipe.success.cookie)
     });
-    ids.chain(&shape.group)
-        .chain(&shape.auth_cookies)
+    let told = told.map(String::as_str);
+    cookies_of(&app.shape)
         .chain(told)
-        .cloned()
+        .map(str::to_owned)
         .collect()
 }
 

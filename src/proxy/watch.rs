@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::identity::Lineage;
-use crate::domain::limits::Bounds;
 use crate::domain::session::{EndReason, Phase};
 use crate::store::StoreError;
 
@@ -55,9 +54,7 @@ impl Proxy {
                     self.cut(key.lineage, EndReason::Reauthenticated);
                     continue;
                 }
-                let bounds = config
-                    .app(&key.app)
-                    .map_or(Bounds::default(), |app| app.bounds);
+                let bounds = config.bounds_of(&key.app);
                 match record.phase(&config.policy, bounds, &found.cuts, now) {
                     Phase::Live { .. } | Phase::Pending => {}
                     Phase::Superseded(successor) => {

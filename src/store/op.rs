@@ -7,6 +7,7 @@ use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
 
 use super::event::SessionEvent;
+use super::event::build::{EventFacts, end_event};
 
 /// An id to record.
 #[derive(Debug, Clone)]
@@ -119,6 +120,22 @@ pub struct End {
     pub event: Option<Box<SessionEvent>>,
     /// When the tombstone may be forgotten.
     pub forget_at: Timestamp,
+}
+
+impl End {
+    /// The end of a session as an event's facts tell it. An idle end holds only if no touch came
+    /// since it was judged; an anonymous session ends without an event.
+    pub fn of(facts: EventFacts<'_>, reason: EndReason, forget_at: Timestamp) -> Self {
+        let authenticated = facts.session.is_authenticated();
+        Self {
+            lineage: facts.session.lineage,
+            reason,
+            at: facts.at,
+            if_last_active: (reason == EndReason::IdleTimeout).then_some(facts.last_active),
+            event: authenticated.then(|| Box::new(end_event(facts, reason))),
+            forget_at,
+        }
+    }
 }
 
 /// What became of an `end`.
