@@ -59,7 +59,6 @@ use exchange::{Peer, REQUEST_ID};
 use quota::Quota;
 use snapshot::{AppRuntime, Snapshot};
 use stream::registry::{STREAMS_MAX, StreamRegistry};
-use upstream::UpstreamPool;
 
 pub use listener::{ListenError, Listening};
 pub use tls::{TlsError, TlsKeys};
@@ -80,7 +79,6 @@ pub struct Proxy {
     /// meet. A name is no secret.
     request_ids: AtomicU64,
     telemetry: Arc<Telemetry>,
-    upstream: UpstreamPool,
     streams: StreamRegistry,
     anonymous: Quota,
     adoptions: Quota,
@@ -98,7 +96,6 @@ impl Proxy {
         telemetry: Arc<Telemetry>,
     ) -> Self {
         let anonymous = Quota::new(config.anonymous, config.policy.anonymous_absolute);
-        let upstream = UpstreamPool::new(&config.waits);
         let snapshot = Snapshot::new(config, &telemetry.metrics, &[]);
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -107,7 +104,6 @@ impl Proxy {
             request_ids: AtomicU64::new(u64::from_le_bytes(entropy.bytes())),
             entropy,
             telemetry,
-            upstream,
             streams: StreamRegistry::new(STREAMS_MAX),
             anonymous,
             adoptions: Quota::new(ADOPTIONS_MAX, ADOPTION_WINDOW),

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::hmac;
+use smallvec::SmallVec;
 
 /// 128 bits that name something, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -211,13 +212,16 @@ impl Keyring {
 const SID: &[u8] = b"sid";
 const COMPANION: &[u8] = b"companion";
 
+/// Bytes that nearly all that is keyed fits in.
+const KEYED_MOST: usize = 256;
+
 fn keyed(key: &hmac::Key, purpose: &[u8], namespace: &str, slot: &str, value: &[u8]) -> Name {
-    let mut context = hmac::Context::with_key(key);
+    let mut parts = SmallVec::<[u8; KEYED_MOST]>::new();
     for part in [purpose, namespace.as_bytes(), slot.as_bytes(), value] {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
+        parts.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        parts.extend_from_slice(part);
     }
-    let tag = context.sign();
+    let tag = hmac::sign(key, &parts);
     let mut name = [0; 16];
     name.copy_from_slice(&tag.as_ref()[..16]);
     Name(name)

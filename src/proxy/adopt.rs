@@ -66,6 +66,11 @@ impl Adoption {
         }
     }
 
+    /// Whether the app adopts at any time.
+    pub(super) fn takes_place(&self) -> bool {
+        self.until.is_some()
+    }
+
     /// When it is over; none where it is over, or does not take place.
     fn until(&self, now: Timestamp) -> Option<Timestamp> {
         let lost = matches!(*self.mark(), Mark::Lost);

@@ -15,7 +15,7 @@ use crate::config::app::LoginRecipe;
 use crate::domain::decide::Live;
 
 use super::Proxy;
-use super::body::Body;
+use super::body::{Body, Source};
 use super::error::ProxyError;
 use super::recipe::{self, Attempt, RequestView};
 use super::route::Routed;
@@ -23,6 +23,7 @@ use super::snapshot::AppRuntime;
 use super::stream::body::CountedBody;
 use super::stream::progress::{Direction, Progress};
 use super::stream::registry::{StreamKey, StreamKind};
+use super::upstream::Received;
 
 /// Bodies up to this size are not registered to be cut, which would cost each of them a lock. A
 /// deadline bounds how long one goes on behind its session's end instead.
@@ -50,11 +51,11 @@ pub(crate) struct Bodies<'a> {
 /// An answer's body, as far as a recipe read it.
 pub(crate) enum AnswerBody {
     /// Not at all.
-    Unread(Incoming),
+    Unread(Received),
     /// To its end.
     Whole(Bytes),
     /// A beginning, and what follows: it is too long.
-    Begun(Bytes, Incoming),
+    Begun(Bytes, Received),
 }
 
 /// What was read of an answer.
@@ -83,7 +84,10 @@ impl Bodies<'_> {
         }
         if !recipe::reads_request(&recipes) {
             let attempt = self.attempt(routed, parts, &[]);
-            return Ok((self.passing(body, Direction::ToUpstream)?, attempt));
+            return Ok((
+                self.passing(Source::Client(body), Direction::ToUpstream)?,
+                attempt,
+            ));
         }
         let coding = parts.headers.get(CONTENT_ENCODING);
         if coding.is_some_and(|coding| coding != "identity") {
@@ -117,7 +121,7 @@ impl Bodies<'_> {
         &self,
         attempt: Option<&Attempt>,
         parts: &response::Parts,
-        mut body: Incoming,
+        mut body: Received,
     ) -> Result<(Option<Value>, AnswerBody), ProxyError> {
         let app = &self.app.app;
         let recipe = attempt.and_then(|attempt| app.logins.get(attempt.recipe));
@@ -140,18 +144,25 @@ impl Bodies<'_> {
     }
 
     /// The answer's body for the client, under the session that the answer leaves it with.
-    pub(crate) fn answer(&self, body: AnswerBody) -> Result<Body, ProxyError> {
+    pub(crate) async fn answer(&self, body: AnswerBody) -> Result<Body, ProxyError> {
         match body {
-            AnswerBody::Unread(body) => self.passing(body, Direction::ToClient),
+            AnswerBody::Unread(body) if body.is_end_stream() => Ok(Body::empty()),
+            AnswerBody::Unread(mut body) => Ok(match body.at_once().await? {
+                Some(begun) if body.is_end_stream() => Body::whole(begun),
+                begun => Body::resumed(
+                    begun.unwrap_or_default(),
+                    self.watched(Source::App(body), Direction::ToClient)?,
+                ),
+            }),
             AnswerBody::Whole(bytes) => Ok(Body::whole(bytes)),
             AnswerBody::Begun(bytes, rest) => Ok(Body::resumed(
                 bytes,
-                self.watched(rest, Direction::ToClient)?,
+                self.watched(Source::App(rest), Direction::ToClient)?,
             )),
         }
     }
 
-    fn passing(&self, body: Incoming, direction: Direction) -> Result<Body, ProxyError> {
+    fn passing(&self, body: Source, direction: Direction) -> Result<Body, ProxyError> {
         if body.is_end_stream() {
             return Ok(Body::empty());
         }
@@ -162,9 +173,9 @@ impl Bodies<'_> {
     /// then, and a short one has a deadline.
     fn watched(
         &self,
-        body: Incoming,
+        body: Source,
         direction: Direction,
-    ) -> Result<CountedBody<Incoming>, ProxyError> {
+    ) -> Result<CountedBody<Source>, ProxyError> {
         let said = body.size_hint().upper();
         let is_short = said.is_some_and(|bytes| bytes <= UNWATCHED_BYTES_MAX);
         match self.live {
@@ -187,7 +198,7 @@ impl Bodies<'_> {
 }
 
 /// Reads a body to its end, or a little beyond so many bytes.
-async fn read_up_to(limit: usize, body: &mut Incoming) -> Result<Read, hyper::Error> {
+async fn read_up_to(limit: usize, body: &mut Received) -> Result<Read, hyper::Error> {
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {

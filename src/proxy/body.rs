@@ -16,6 +16,7 @@ use crate::telemetry::access_log::AccessEntry;
 
 use super::stream::body::CountedBody;
 use super::stream::progress::{Direction, Progress};
+use super::upstream::Received;
 
 /// What a body may fail with.
 pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -31,10 +32,16 @@ enum Content {
     /// Passed on frame by frame, behind what was read of it before.
     Passing {
         read: Bytes,
-        rest: Box<CountedBody<Incoming>>,
+        rest: Box<CountedBody<Source>>,
     },
     /// Held whole.
     Whole(Full<Bytes>),
+}
+
+/// Who sends a body that is passed on.
+pub(crate) enum Source {
+    Client(Incoming),
+    App(Received),
 }
 
 impl Body {
@@ -46,12 +53,12 @@ impl Body {
         Self::from(Content::Whole(Full::new(bytes.into())))
     }
 
-    pub(crate) fn passing(body: CountedBody<Incoming>) -> Self {
+    pub(crate) fn passing(body: CountedBody<Source>) -> Self {
         Self::resumed(Bytes::new(), body)
     }
 
     /// A body that is passed on although its beginning was read already.
-    pub(crate) fn resumed(read: Bytes, rest: CountedBody<Incoming>) -> Self {
+    pub(crate) fn resumed(read: Bytes, rest: CountedBody<Source>) -> Self {
         let rest = Box::new(rest);
         Self::from(Content::Passing { read, rest })
     }
@@ -74,6 +81,35 @@ impl Body {
         tail.progress = self.progress().cloned();
         let tail = Some(Box::new(tail));
         Self { tail, ..self }
+    }
+}
+
+impl HttpBody for Source {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Client(body) => Pin::new(body).poll_frame(cx),
+            Self::App(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Client(body) => body.is_end_stream(),
+            Self::App(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Client(body) => body.size_hint(),
+            Self::App(body) => body.size_hint(),
+        }
     }
 }
 

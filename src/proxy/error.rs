@@ -58,9 +58,9 @@ pub(crate) enum ProxyError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamFailure {
     #[error("the app refuses connections: {0}")]
-    Refused(hyper_util::client::legacy::Error),
+    Refused(Box<dyn Error + Send + Sync>),
     #[error("the app broke off before its answer: {0}")]
-    Broken(hyper_util::client::legacy::Error),
+    Broken(hyper::Error),
     #[error("the app did not answer within {}", humantime::format_duration(*.0))]
     Late(Duration),
     #[error("the app's address cannot be written as a URI")]
@@ -89,11 +89,8 @@ pub(crate) struct Told {
 }
 
 /// An exchange with an app that failed: by its connection, or by the client's own body.
-impl From<hyper_util::client::legacy::Error> for ProxyError {
-    fn from(error: hyper_util::client::legacy::Error) -> Self {
-        if error.is_connect() {
-            return Self::Upstream(UpstreamFailure::Refused(error));
-        }
+impl From<hyper::Error> for ProxyError {
+    fn from(error: hyper::Error) -> Self {
         let mut causes = iter::successors(error.source(), |error| (*error).source());
         let of_body = |error: &(dyn Error + 'static)| match error.downcast_ref() {
             Some(BodyError::<hyper::Error>::Late(limit)) => Some(*limit),

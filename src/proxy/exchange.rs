@@ -1,7 +1,6 @@
 //! One exchange: what is known of a request from its first byte to its answer's head, and what
 //! is recorded of it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use super::Proxy;
 use super::body::{Body, Tail};
 use super::error::ProxyError;
 use super::head::client::wants;
-use super::head::forwarded::{Origin, Scheme, forwarded};
+use super::head::forwarded::{Origin, PeerAddress, Scheme, forwarded};
 use super::head::hygiene;
 use super::learn::Lesson;
 use super::route::Routed;
@@ -36,7 +35,7 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// Who is at the other end of a connection.
 #[derive(Clone)]
 pub(crate) struct Peer {
-    pub(crate) address: IpAddr,
+    pub(crate) address: PeerAddress,
     /// What the connection speaks.
     pub(crate) scheme: Scheme,
     /// Peers whose forwarding headers are believed.
@@ -48,7 +47,7 @@ impl Peer {
     pub(crate) fn is_trusted(&self) -> bool {
         self.trusted
             .iter()
-            .any(|network| network.contains(&self.address))
+            .any(|network| network.contains(&self.address.ip))
     }
 }
 
@@ -97,7 +96,7 @@ impl Exchange {
             Box::new(AccessEntry::new(
                 now,
                 request,
-                peer.address,
+                peer.address.ip,
                 parts.method.clone(),
                 version,
             ))
@@ -106,7 +105,7 @@ impl Exchange {
             now,
             kind: wants(parts),
             origin: Origin {
-                address: peer.address,
+                address: peer.address.ip,
                 scheme: peer.scheme,
             },
             request_id,
@@ -131,7 +130,7 @@ impl Exchange {
             trusted,
         } = &self.peer;
         hygiene::clean_request(&mut parts.headers);
-        self.origin = forwarded(&mut parts.headers, *address, trusted, *scheme, host);
+        self.origin = forwarded(&mut parts.headers, address, trusted, *scheme, host);
         if let Some(entry) = &mut self.entry {
             entry.client = self.origin.address;
             entry.host = Some(host.to_owned());

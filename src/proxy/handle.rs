@@ -47,7 +47,7 @@ async fn go_on(
     mut exchange: Exchange,
     admitted: Box<Admitted>,
 ) -> Response<Body> {
-    match pass_on(&proxy, &mut exchange, *admitted).await {
+    match pass_on(&proxy, &mut exchange, admitted).await {
         Ok(answer) => exchange.finish(&proxy, answer),
         Err(error) => exchange.fail(&proxy, &error),
     }

@@ -19,7 +19,7 @@ use crate::telemetry::metrics::ListenerMetrics;
 use super::Proxy;
 use super::exchange::Peer;
 use super::handle::handle;
-use super::head::forwarded::Scheme;
+use super::head::forwarded::{PeerAddress, Scheme};
 use super::stall::StallGuard;
 use super::tls::{self, TlsError, TlsKeys};
 
@@ -153,7 +153,7 @@ impl Lane {
             return;
         }
         let peer = Peer {
-            address: address.ip(),
+            address: PeerAddress::new(address.ip()),
             scheme: if self.keys.is_some() {
                 Scheme::Https
             } else {

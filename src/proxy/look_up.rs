@@ -40,7 +40,11 @@ impl Proxy {
         let mut round = 1;
         loop {
             let (found, cuts) = self.look_up(exchange, app, presented).await?;
-            if round < ROUNDS_MAX && self.adopt(exchange, app, presented, &found, &cuts).await? {
+            // Boxed, as what follows: few requests come this way, and all would carry its room.
+            if round < ROUNDS_MAX
+                && app.adoption.takes_place()
+                && Box::pin(self.adopt(exchange, app, presented, &found, &cuts)).await?
+            {
                 round += 1;
                 continue;
             }
@@ -159,7 +163,7 @@ impl Proxy {
                 for (sid, reason) in due {
                     let record = found.iter().find(|found| found.sid == *sid);
                     if let Some(record) = record.and_then(|found| found.record.as_ref())
-                        && !self.end_due(exchange, app, *sid, record, *reason).await?
+                        && !Box::pin(self.end_due(exchange, app, *sid, record, *reason)).await?
                     {
                         return Ok(Written::Overtaken);
                     }

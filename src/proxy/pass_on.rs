@@ -39,7 +39,7 @@ pub(crate) struct Admitted {
 pub(crate) async fn pass_on(
     proxy: &Arc<Proxy>,
     exchange: &mut Exchange,
-    mut admitted: Admitted,
+    mut admitted: Box<Admitted>,
 ) -> Result<Response<Body>, ProxyError> {
     take_out(exchange, &mut admitted);
     let Admitted {
@@ -49,7 +49,7 @@ pub(crate) async fn pass_on(
         mut parts,
         body,
         ..
-    } = admitted;
+    } = *admitted;
     let mut bodies = Bodies {
         proxy,
         app: &app,
@@ -63,7 +63,7 @@ pub(crate) async fn pass_on(
 
     let asked_uri = parts.uri.clone();
     let asked_at = clock::monotonic();
-    let sent = proxy.upstream.send(&app.app.upstreams, parts, body).await;
+    let sent = app.upstreams.send(parts, body).await;
     exchange.waited_for_app(clock::monotonic() - asked_at, &sent);
     let (parts, body) = sent?.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -101,7 +101,7 @@ pub(crate) async fn pass_on(
             bodies.live = None;
         }
     }
-    let body = bodies.answer(body)?;
+    let body = bodies.answer(body).await?;
     let parts = undress(exchange, &app, &decision, &routed, head);
     Ok(Response::from_parts(parts, body))
 }

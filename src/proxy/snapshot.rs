@@ -3,15 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::Config;
 use crate::config::app::{App, Extractor};
 use crate::config::carrier::{Carrier, SessionShape};
+use crate::config::{Config, Waits};
 use crate::domain::identity::Sid;
 use crate::domain::session::CookieScope;
 use crate::telemetry::metrics::{AppMetrics, Metrics};
 
 use super::adopt::Adoption;
 use super::bind::SCOPES_MAX;
+use super::upstream::Upstreams;
 
 /// The configuration in force.
 pub(crate) struct Snapshot {
@@ -33,6 +34,7 @@ impl Snapshot {
 /// One app and what the gateway learned about it.
 pub(crate) struct AppRuntime {
     pub(crate) app: Arc<App>,
+    pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) metrics: AppMetrics,
     pub(crate) relogged: Relogged,
     pub(crate) adoption: Arc<Adoption>,
@@ -53,6 +55,7 @@ impl AppRuntime {
         Self {
             read_cookies: read_cookies(app),
             app: Arc::clone(app),
+            upstreams: upstreams(app, &config.waits, before),
             metrics: metrics.for_app(app, &config.policy),
             relogged: Relogged::default(),
             adoption: adoption(app, before),
@@ -145,6 +148,17 @@ fn adoption(app: &App, before: &[Arc<AppRuntime>]) -> Arc<Adoption> {
     match before.iter().find(same) {
         Some(before) => Arc::clone(&before.adoption),
         None => Arc::new(Adoption::new(app.adopt_until)),
+    }
+}
+
+/// Connections are kept over a reload that leaves an app's servers as they were.
+fn upstreams(app: &App, waits: &Waits, before: &[Arc<AppRuntime>]) -> Arc<Upstreams> {
+    let same = |before: &&Arc<AppRuntime>| {
+        before.app.name == app.name && before.upstreams.are(&app.upstreams, waits)
+    };
+    match before.iter().find(same) {
+        Some(before) => Arc::clone(&before.upstreams),
+        None => Arc::new(Upstreams::new(&app.upstreams, waits)),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::{Response, request, response};
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
@@ -20,6 +19,7 @@ use super::snapshot::AppRuntime;
 use super::stream::handle::StreamHandle;
 use super::stream::registry::{StreamKey, StreamKind};
 use super::stream::tunnel::{Why, tunnel};
+use super::upstream::Received;
 
 /// The client's side of an upgrade, where the request asks for one that passes.
 pub(crate) fn wanted(client: Client, parts: &mut request::Parts) -> Option<OnUpgrade> {
@@ -37,7 +37,7 @@ pub(crate) fn join(
     decision: &Decision,
     client: Option<OnUpgrade>,
     mut parts: response::Parts,
-    body: Incoming,
+    body: Received,
 ) -> Result<Response<Body>, ProxyError> {
     let Some(client) = client else {
         return Err(ProxyError::UpgradeUnasked);
@@ -45,12 +45,12 @@ pub(crate) fn join(
     let Some(upstream) = parts.extensions.remove::<OnUpgrade>() else {
         return Err(ProxyError::UpgradeUnasked);
     };
-    drop(body);
     let handle = open(proxy, app, decision.live.as_ref())?;
     let mask = proxy.entropy.bytes();
     let app = Arc::clone(app);
     proxy.tasks.spawn(async move {
         let _open = app.metrics.stream_opened();
+        body.switch_protocols().await;
         let (client, upstream) = match tokio::try_join!(client, upstream) {
             Ok(both) => both,
             Err(error) => {

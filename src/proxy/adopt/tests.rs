@@ -18,7 +18,7 @@ use crate::entropy::Entropy;
 use crate::proxy::Proxy;
 use crate::proxy::carriers;
 use crate::proxy::exchange::{Exchange, Peer};
-use crate::proxy::head::forwarded::Scheme;
+use crate::proxy::head::forwarded::{PeerAddress, Scheme};
 use crate::store::Store;
 use crate::store::event::{EventKind, SessionEvent};
 use crate::store::memory::MemoryStore;
@@ -113,7 +113,7 @@ impl Bench {
         let request = Request::builder().uri("/").header(COOKIE, cookies);
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let peer = Peer {
-            address: client.parse().unwrap(),
+            address: PeerAddress::new(client.parse().unwrap()),
             scheme: Scheme::Http,
             trusted: [].into(),
         };

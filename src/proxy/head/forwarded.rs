@@ -7,15 +7,16 @@
 
 use std::{
     borrow::Cow,
-    fmt::Write,
     net::{IpAddr, Ipv6Addr, SocketAddr},
 };
 
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{FORWARDED, VIA},
 };
 use ipnet::IpNet;
+use smallvec::{SmallVec, smallvec};
 
 use super::{HostPort, client::tokens, hygiene};
 
@@ -25,6 +26,9 @@ pub(crate) const HOPS_MAX: usize = 16;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Hops, nearest first or client first. Most often there is one.
+type Chain = SmallVec<[IpAddr; 2]>;
 
 /// How the client reached the first proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,20 +53,35 @@ pub(crate) struct Origin {
     pub(crate) scheme: Scheme,
 }
 
+/// The other end of a connection, and how its address is written.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerAddress {
+    pub(crate) ip: IpAddr,
+    /// Written once for the connection, not once for each of its requests.
+    text: HeaderValue,
+}
+
+impl PeerAddress {
+    pub(crate) fn new(ip: IpAddr) -> Self {
+        let ip = ip.to_canonical();
+        let text = value(ip.to_string().into_bytes());
+        Self { ip, text }
+    }
+}
+
 /// Settles what the app hears of the client, and tells the gateway the same. `scheme` and `host` are those of the
 /// gateway's own listener and request; a trusted peer may know better ones.
 pub(crate) fn forwarded(
     headers: &mut HeaderMap,
-    peer: IpAddr,
+    peer: &PeerAddress,
     trusted: &[IpNet],
     scheme: Scheme,
     host: &str,
 ) -> Origin {
-    let peer = peer.to_canonical();
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
-    let mut chain = vec![peer];
+    let mut chain: Chain = smallvec![peer.ip];
     let (mut scheme, mut host) = (scheme, Cow::Borrowed(host));
-    if is_trusted(peer) {
+    if is_trusted(peer.ip) {
         walk_back(headers, &mut chain, is_trusted);
         scheme = told_scheme(headers).unwrap_or(scheme);
         host = told_host(headers).map_or(host, Cow::Owned);
@@ -70,9 +89,9 @@ pub(crate) fn forwarded(
         hygiene::drop_matching(headers, is_about_the_client);
         headers.remove(VIA);
     }
-    let address = chain.last().copied().unwrap_or(peer);
+    let address = chain.last().copied().unwrap_or(peer.ip);
     chain.reverse();
-    tell(headers, &chain, scheme, &host);
+    tell(headers, &chain, &peer.text, scheme, &host);
     hygiene::pass_via(headers);
     Origin { address, scheme }
 }
@@ -94,7 +113,7 @@ fn is_about_the_client(name: &str) -> bool {
 }
 
 /// Appends the hops before `chain`, nearest first, up to the first that is not trusted or not an address.
-fn walk_back(headers: &HeaderMap, chain: &mut Vec<IpAddr>, is_trusted: impl Fn(IpAddr) -> bool) {
+fn walk_back(headers: &HeaderMap, chain: &mut Chain, is_trusted: impl Fn(IpAddr) -> bool) {
     let values = headers.get_all(X_FORWARDED_FOR).iter().rev();
     let hops = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
     for hop in hops.take(HOPS_MAX) {
@@ -143,43 +162,58 @@ fn only_token<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]>
     tokens.next().filter(|_| tokens.next().is_none())
 }
 
-/// Bytes that an address and its separator take, most often.
-const ADDRESS_ROOM: usize = 24;
+/// Bytes that an element of `Forwarded` takes, most often, its host apart.
+const ELEMENT_ROOM: usize = 64;
 
-/// The same for an element of `Forwarded`, its host apart.
-const ELEMENT_ROOM: usize = 48;
-
-/// Writes the chain, client first. The host is left out where the request named none.
-fn tell(headers: &mut HeaderMap, chain: &[IpAddr], scheme: Scheme, host: &str) {
-    let host = HostPort::parse(host.as_bytes()).map(|_| host);
-    // Room for what nearly every request needs, so that neither grows piece by piece.
-    let mut addresses = String::with_capacity(ADDRESS_ROOM * chain.len());
-    let mut elements = String::with_capacity(ELEMENT_ROOM * chain.len() + host.map_or(0, str::len));
+/// Writes the chain, client first; `last` is how the last of it, the peer, is written. The host is
+/// left out where the request named none.
+fn tell(headers: &mut HeaderMap, chain: &[IpAddr], last: &HeaderValue, scheme: Scheme, host: &str) {
+    let host = HostPort::parse(host.as_bytes()).map(|_| host.as_bytes());
+    let mut addresses = Vec::new();
+    let mut elements = Vec::with_capacity(ELEMENT_ROOM * chain.len() + host.map_or(0, <[u8]>::len));
     for (index, address) in chain.iter().enumerate() {
-        let comma = if index == 0 { "" } else { ", " };
-        let quoted = match address {
-            IpAddr::V4(address) => write!(elements, "{comma}for={address}"),
-            IpAddr::V6(address) => write!(elements, "{comma}for=\"[{address}]\""),
+        let text: Cow<'_, [u8]> = if index + 1 == chain.len() {
+            last.as_bytes().into()
+        } else {
+            address.to_string().into_bytes().into()
         };
-        let plain = write!(addresses, "{comma}{address}");
-        quoted.and(plain).expect("a String takes every text");
+        let comma: &[u8] = if index == 0 { b"" } else { b", " };
+        if chain.len() > 1 {
+            addresses.extend_from_slice(comma);
+            addresses.extend_from_slice(&text);
+        }
+        let (open, close): (&[u8], &[u8]) = match address {
+            IpAddr::V4(_) => (b"for=", b""),
+            IpAddr::V6(_) => (b"for=\"[", b"]\""),
+        };
+        for part in [comma, open, &text, close] {
+            elements.extend_from_slice(part);
+        }
         if index == 0 {
             // They are what the client's own request said, so they belong to its element.
             if let Some(host) = host {
-                elements.extend([";host=\"", host, "\""]);
+                for part in [b";host=\"".as_slice(), host, b"\""] {
+                    elements.extend_from_slice(part);
+                }
             }
-            elements.extend([";proto=", scheme.as_str()]);
+            elements.extend_from_slice(b";proto=");
+            elements.extend_from_slice(scheme.as_str().as_bytes());
         }
     }
-    headers.insert(X_FORWARDED_FOR, value(addresses));
+    let addresses = match chain {
+        [_] => last.clone(),
+        _ => value(addresses),
+    };
+    headers.insert(X_FORWARDED_FOR, addresses);
     headers.insert(FORWARDED, value(elements));
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
     match host {
-        Some(host) => headers.insert(X_FORWARDED_HOST, value(host.to_owned())),
+        Some(host) => headers.insert(X_FORWARDED_HOST, value(host.to_vec())),
         None => headers.remove(X_FORWARDED_HOST),
     };
 }
 
-fn value(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).expect("addresses, schemes and checked hosts are plain ASCII")
+fn value(text: Vec<u8>) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text))
+        .expect("addresses, schemes and checked hosts are plain ASCII")
 }

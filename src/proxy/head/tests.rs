@@ -9,7 +9,7 @@ use crate::domain::access::Client;
 use super::{
     HEADERS_MAX, HeadProblem, TARGET_BYTES_MAX, check,
     client::wants,
-    forwarded::{HOPS_MAX, Origin, Scheme, forwarded},
+    forwarded::{HOPS_MAX, Origin, PeerAddress, Scheme, forwarded},
     host,
     hygiene::{ask_for_websocket, clean_request, clean_response},
 };
@@ -396,7 +396,7 @@ fn tell(peer: &str, headers: &[(&str, &str)], host: &str) -> (HeaderMap, Origin)
     let mut headers = map(headers);
     let origin = forwarded(
         &mut headers,
-        peer.parse().unwrap(),
+        &PeerAddress::new(peer.parse().unwrap()),
         &trusted(),
         Scheme::Http,
         host,
