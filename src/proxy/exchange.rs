@@ -25,7 +25,7 @@ use super::error::ProxyError;
 use super::head::client::wants;
 use super::head::forwarded::{Origin, Scheme, forwarded};
 use super::head::hygiene;
-use super::learn::Lesson;
+use super::learn::lesson::Lesson;
 use super::route::Routed;
 use super::snapshot::{AppRuntime, Snapshot};
 use super::{respond, set_cookie};

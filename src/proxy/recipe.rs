@@ -8,6 +8,7 @@ use crate::config::app::{Extractor, LoginRecipe, LogoutRecipe, Success};
 use crate::domain::session::UserName;
 
 use super::answer_cookies::AnswerCookies;
+use super::extracted::Extracted;
 use super::form::Fields;
 use super::json::Json;
 
@@ -16,18 +17,6 @@ const GROUPS_MAX: usize = 64;
 
 /// Bytes of one group's name.
 const GROUP_BYTES_MAX: usize = 128;
-
-/// What an extractor found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum Extracted {
-    /// Nothing: it is not there.
-    #[default]
-    Absent,
-    /// One text, or the texts of a list.
-    Values(Vec<String>),
-    /// Twice, oversized, not a text, or read in different ways: whoever wrote it is not believed.
-    Malformed,
-}
 
 /// The part of a request that recipes read.
 pub(crate) struct RequestView<'a> {
@@ -119,8 +108,8 @@ impl RequestView<'_> {
             Extractor::Form(name) => fields().in_form(name),
             Extractor::Query(name) => fields().in_query(name),
             Extractor::Json(_) if *json == Json::Doubtful => Extracted::Malformed,
-            Extractor::Json(pointer) => from_json(json.said(), pointer),
-            Extractor::Header(name) => match from_headers(&self.parts.headers, name) {
+            Extractor::Json(pointer) => Extracted::in_json(json.said(), pointer),
+            Extractor::Header(name) => match Extracted::in_headers(&self.parts.headers, name) {
                 Extracted::Values(_) if !self.is_trusted => Extracted::Malformed,
                 found => found,
             },
@@ -128,32 +117,6 @@ impl RequestView<'_> {
             | Extractor::AnswerJson(_)
             | Extractor::AnswerCookie { .. } => Extracted::Absent,
         }
-    }
-}
-
-fn from_json(json: Option<&Value>, pointer: &str) -> Extracted {
-    match json.and_then(|json| json.pointer(pointer)) {
-        None | Some(Value::Null) => Extracted::Absent,
-        Some(Value::String(text)) => Extracted::Values(vec![text.clone()]),
-        Some(Value::Number(number)) => Extracted::Values(vec![number.to_string()]),
-        Some(Value::Array(items)) => items
-            .iter()
-            .map(|item| item.as_str().map(ToOwned::to_owned))
-            .collect::<Option<Vec<_>>>()
-            .map_or(Extracted::Malformed, Extracted::Values),
-        Some(Value::Bool(_) | Value::Object(_)) => Extracted::Malformed,
-    }
-}
-
-fn from_headers(headers: &HeaderMap, name: &HeaderName) -> Extracted {
-    let mut found = headers.get_all(name).iter();
-    match (found.next(), found.next()) {
-        (None, _) => Extracted::Absent,
-        (Some(_), Some(_)) => Extracted::Malformed,
-        (Some(value), None) => match value.to_str() {
-            Ok(text) => Extracted::Values(vec![text.to_owned()]),
-            Err(_) => Extracted::Malformed,
-        },
     }
 }
 
@@ -171,8 +134,8 @@ impl AnswerView<'_> {
     /// What an extractor finds in this answer; nothing where it looks into requests.
     pub(crate) fn find(&self, extractor: &Extractor) -> Extracted {
         match extractor {
-            Extractor::AnswerHeader(name) => from_headers(&self.parts.headers, name),
-            Extractor::AnswerJson(pointer) => from_json(self.json, pointer),
+            Extractor::AnswerHeader(name) => Extracted::in_headers(&self.parts.headers, name),
+            Extractor::AnswerJson(pointer) => Extracted::in_json(self.json, pointer),
             Extractor::AnswerCookie { name, part } => self.cookie_part(name, *part),
             Extractor::Form(_)
             | Extractor::Query(_)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
-use crate::domain::session::{Record, Session, State};
+use crate::domain::session::{Companion, Record, Session, State};
 use crate::domain::time::Timestamp;
 use crate::proxy::Proxy;
 use crate::proxy::answer_cookies::AnswerCookies;
@@ -15,7 +15,7 @@ use crate::store::StoreError;
 use crate::store::op::Bound;
 use crate::telemetry::metrics::StoreOp;
 
-use super::{Asked, Lesson};
+use super::lesson::{Asked, Lesson};
 
 /// An id that nobody logged in with. Above the caps it is not recorded, and so is not admitted.
 pub(super) async fn found(
@@ -72,8 +72,8 @@ pub(super) async fn rotate(
     sid: Sid,
 ) -> Result<Lesson, ProxyError> {
     let mut session = (*live.session).clone();
-    session.companions = bind::companions(asked, Some(&live.session), cookies);
-    session.scopes = bind::scopes(asked, Some(&live.session), cookies);
+    session.companions = companions(asked, Some(&live.session), cookies);
+    session.scopes = bind::scopes(&asked.app.app, Some(&live.session), cookies);
     let new = successor(asked, sid, Arc::new(session), live.last_active);
     match succession::rotate(proxy, live.sid, new).await? {
         Succession::Alive => {
@@ -92,8 +92,8 @@ pub(super) async fn bind_companions(
     cookies: &AnswerCookies,
     live: &Live,
 ) -> Result<(), StoreError> {
-    let companions = bind::companions(asked, Some(&live.session), cookies);
-    let scopes = bind::scopes(asked, Some(&live.session), cookies);
+    let companions = companions(asked, Some(&live.session), cookies);
+    let scopes = bind::scopes(&asked.app.app, Some(&live.session), cookies);
     if companions == live.session.companions && scopes == live.session.scopes {
         return Ok(());
     }
@@ -113,6 +113,11 @@ pub(super) async fn bind_companions(
         .map(drop)
 }
 
+fn companions(asked: &Asked, before: Option<&Session>, cookies: &AnswerCookies) -> Vec<Companion> {
+    let keys = &asked.snapshot.config.keys;
+    bind::companions(&asked.app.app, keys, before, cookies)
+}
+
 /// A session that begins with this request.
 ///
 /// Of a predecessor, where a login has one, it takes over the group, which the app may go on
@@ -123,7 +128,7 @@ pub(super) fn blank(
     before: Option<&Session>,
     cookies: &AnswerCookies,
 ) -> Session {
-    let mut companions = bind::companions(asked, before, cookies);
+    let mut companions = companions(asked, before, cookies);
     let auth_cookies = &asked.app.app.shape.auth_cookies;
     companions.retain(|companion| {
         let logs_in = auth_cookies.iter().any(|name| **name == *companion.name);
@@ -144,7 +149,7 @@ pub(super) fn blank(
         device: None,
         policy: asked.snapshot.config.policy.version,
         companions,
-        scopes: bind::scopes(asked, before, cookies),
+        scopes: bind::scopes(&asked.app.app, before, cookies),
         token: None,
     }
 }

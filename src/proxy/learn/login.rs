@@ -17,7 +17,7 @@ use crate::store::op::{Bound, InPlaceLogin, Touched};
 use crate::telemetry::metrics::{LoginOutcome, StoreOp};
 
 use super::id::{blank, successor};
-use super::{Asked, Lesson, facts, facts_of};
+use super::lesson::{Asked, Lesson};
 
 pub(super) async fn log_in(
     proxy: &Proxy,
@@ -96,7 +96,7 @@ async fn log_in_anew(
     let event = login_event(asked, &session);
     let old = asked.live.as_ref().map(|live| {
         let ends = live.session.is_authenticated();
-        let end = || Box::new(end_event(facts_of(asked, live), EndReason::Reauthenticated));
+        let end = || Box::new(end_event(asked.facts_of(live), EndReason::Reauthenticated));
         Predecessor {
             app: &asked.app,
             live,
@@ -120,7 +120,7 @@ async fn log_in_place(
 ) -> Result<Lesson, ProxyError> {
     let mut events: Vec<SessionEvent> = Vec::with_capacity(2);
     if live.session.is_authenticated() {
-        events.push(end_event(facts_of(asked, live), EndReason::Reauthenticated));
+        events.push(end_event(asked.facts_of(live), EndReason::Reauthenticated));
     }
     events.push(login_event(asked, &session));
     let new = successor(asked, live.sid, Arc::clone(&session), asked.now);
@@ -156,5 +156,5 @@ async fn log_in_place(
 
 fn login_event(asked: &Asked, session: &Session) -> SessionEvent {
     let limits = session.limits(&asked.snapshot.config.policy, asked.app.app.bounds);
-    build::login_event(facts(asked, session, asked.now, &limits))
+    build::login_event(asked.facts(session, asked.now, &limits))
 }
