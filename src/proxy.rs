@@ -9,6 +9,7 @@ mod bind;
 mod bodies;
 mod body;
 mod carriers;
+mod claim;
 mod cookies;
 mod error;
 mod exchange;

@@ -89,7 +89,7 @@ fn issued(asked: &Asked, view: &AnswerView<'_>) -> Option<Sid> {
     cookie.and_then(sid).or_else(|| {
         app.issued
             .iter()
-            .find_map(|extractor| match view.find(extractor) {
+            .find_map(|source| match view.find_in(source) {
                 Extracted::Values(values) if values.len() == 1 => sid(values[0].as_bytes()),
                 Extracted::Values(_) | Extracted::Absent | Extracted::Malformed => None,
             })

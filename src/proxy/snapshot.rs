@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Config;
-use crate::config::app::{App, Extractor};
+use crate::config::app::{App, Source};
 use crate::config::carrier::Carrier;
 use crate::domain::identity::Sid;
 use crate::domain::session::CookieScope;
@@ -137,8 +137,8 @@ fn adoption(app: &App, before: &[Arc<AppRuntime>]) -> Arc<Adoption> {
 fn read_cookies(app: &App) -> Vec<String> {
     let told = app.logins.iter().flat_map(|recipe| {
         let extractors = recipe.user.iter().chain(&recipe.groups);
-        let cookies = extractors.filter_map(|extractor| match extractor {
-            Extractor::AnswerCookie { name, .. } => Some(name),
+        let cookies = extractors.filter_map(|extractor| match &extractor.source {
+            Source::AnswerCookie { name, .. } => Some(name),
             _ => None,
         });
         cookies.chain(&recipe.success.cookie)
