@@ -279,6 +279,24 @@ impl Exchange {
         )
     }
 
+    /// Where the cookies of the ids that this request carried are, once it logged in under another
+    /// one. Those that the answer does not replace would come along with the new id and keep
+    /// it from everything: a request's ids must be of one lineage.
+    pub(crate) fn left_behind(&self, app: &AppRuntime, verdict: Verdict) -> Vec<CookieScope> {
+        let sessions = self.found.iter().filter_map(|found| found.session.as_ref());
+        let recorded = sessions.flat_map(|session| session.scopes.iter().cloned());
+        if verdict == Verdict::Forward {
+            // The new session took over the group; only the old id is dead.
+            let is_id = |scope: &CookieScope| app.id_cookie() == Some(&scope.name);
+            return recorded.filter(is_id).collect();
+        }
+        let is_unknown = |found: &FoundId| found.session.is_none();
+        if self.found.iter().any(is_unknown) {
+            return app.scopes(recorded.collect());
+        }
+        recorded.collect()
+    }
+
     /// A Set-Cookie that deletes a cookie at a scope.
     pub(crate) fn expire(&self, scope: &CookieScope) -> Option<HeaderValue> {
         let path = scope.path.as_deref().unwrap_or("/");
@@ -309,13 +327,12 @@ impl Exchange {
     /// The answer taught something.
     pub(crate) fn learned(&mut self, lesson: &Lesson) {
         let Some(entry) = &mut self.entry else { return };
-        match lesson {
-            Lesson::LoggedIn(session) => {
-                entry.happened = Some(Happened::Login);
-                entry.session = Some(Arc::clone(session));
-            }
-            Lesson::LoggedOut => entry.happened = Some(Happened::Logout),
-            Lesson::Nothing | Lesson::Found | Lesson::Rotated | Lesson::Dropped => {}
+        if let Some(session) = lesson.login() {
+            entry.happened = Some(Happened::Login);
+            entry.session = Some(Arc::clone(session));
+        }
+        if *lesson == Lesson::LoggedOut {
+            entry.happened = Some(Happened::Logout);
         }
     }
 

@@ -84,6 +84,7 @@ pub(crate) async fn pass_on(
         json,
         asked_uri,
     };
+    let mut lesson = Lesson::Nothing;
     if head.may_teach(&app.app, &routed, attempt.as_ref()) {
         let asked = Asked {
             snapshot: Arc::clone(&exchange.snapshot),
@@ -95,15 +96,14 @@ pub(crate) async fn pass_on(
             attempt,
             logout: routed.logout,
         };
-        let lesson;
         (head, lesson) = Box::pin(learn_from(proxy, exchange, asked, head)).await?;
         // The session that this very answer ended must not cut it.
-        if matches!(lesson, Lesson::LoggedIn(_) | Lesson::LoggedOut) {
+        if lesson.login().is_some() || lesson == Lesson::LoggedOut {
             bodies.live = None;
         }
     }
     let body = bodies.answer(body)?;
-    let parts = undress(exchange, &app, &decision, &routed, head);
+    let parts = undress(exchange, &app, &decision, &routed, head, &lesson);
     Ok(Response::from_parts(parts, body))
 }
 
@@ -208,6 +208,7 @@ fn undress(
     decision: &Decision,
     routed: &Routed,
     head: AnswerHead,
+    lesson: &Lesson,
 ) -> response::Parts {
     let AnswerHead {
         mut parts, cookies, ..
@@ -216,16 +217,20 @@ fn undress(
     if exchange.store_is_down() {
         drop_cookies(app, &mut parts.headers);
     }
-    if let Verdict::Strip(stale) = decision.verdict
-        && exchange.kind == Client::Navigation
-        && routed.rule.access != Access::Public
-    {
-        for scope in exchange.expired(app, stale) {
-            if !cookies.sets_at(&scope)
-                && let Some(expired) = exchange.expire(&scope)
-            {
-                parts.headers.append(SET_COOKIE, expired);
-            }
+    let expired = match (decision.verdict, lesson) {
+        (verdict, Lesson::LoggedIn(_)) => exchange.left_behind(app, verdict),
+        (Verdict::Strip(stale), _)
+            if exchange.kind == Client::Navigation && routed.rule.access != Access::Public =>
+        {
+            exchange.expired(app, stale)
+        }
+        _ => Vec::new(),
+    };
+    for scope in expired {
+        if !cookies.sets_at(&scope)
+            && let Some(expired) = exchange.expire(&scope)
+        {
+            parts.headers.append(SET_COOKIE, expired);
         }
     }
     parts

@@ -86,10 +86,22 @@ pub(crate) enum Lesson {
     Found,
     /// A new id for the same lineage.
     Rotated,
-    /// A login, which began this session.
+    /// A login, which began this session under a new id.
     LoggedIn(Arc<Session>),
+    /// A login, which began this session under the id that the request carried.
+    LoggedInPlace(Arc<Session>),
     /// A logout.
     LoggedOut,
     /// The app issued an id that must not be used: its Set-Cookies are dropped.
     Dropped,
+}
+
+impl Lesson {
+    /// The session that a login began.
+    pub(crate) fn login(&self) -> Option<&Arc<Session>> {
+        match self {
+            Self::LoggedIn(session) | Self::LoggedInPlace(session) => Some(session),
+            Self::Nothing | Self::Found | Self::Rotated | Self::LoggedOut | Self::Dropped => None,
+        }
+    }
 }

@@ -43,7 +43,7 @@ pub(super) async fn log_in(
         (None, Some(sid)) => log_in_anew(proxy, asked, sid, Arc::clone(&session)).await?,
         (None, None) => Lesson::Nothing,
     };
-    if matches!(lesson, Lesson::LoggedIn(_)) {
+    if lesson.login().is_some() {
         if let Some(attempt) = &asked.attempt {
             asked
                 .app
@@ -148,7 +148,7 @@ async fn log_in_place(
                     asked.now,
                 );
             }
-            Ok(Lesson::LoggedIn(session))
+            Ok(Lesson::LoggedInPlace(session))
         }
         Touched::Ended(_) | Touched::Superseded(_) | Touched::Unknown => Ok(Lesson::Dropped),
     }

@@ -229,6 +229,84 @@ async fn a_dead_id_is_sent_again_with_the_next_login() {
     has_the_buyers_limits(&gateway, &app, &mut browser, "/home").await;
 }
 
+/// An app with two doors, each of which sets the id at a Path of its own.
+async fn two_doors() -> (LegacyApp, Gateway) {
+    let sessions = Sessions::default();
+    let app = LegacyApp::start(move |seen| {
+        let path = match seen.path() {
+            "/login" => "/",
+            "/shop/login" => "/shop",
+            _ => return Answer::page("content"),
+        };
+        if seen.form("password").as_deref() == Some("wrong") {
+            return Answer::page("wrong password");
+        }
+        let id = sessions.create(seen.form("username").as_deref());
+        Answer::redirect("/home").set_cookie(&format!("SID={id}; Path={path}"))
+    })
+    .await;
+    let policy = r#"
+        [[apps]]
+        name = "app"
+        session = { id = "cookie:SID" }
+        [[apps.logins]]
+        path = "/login"
+        user = "form:username"
+        success = { status = [302], new_session = true }
+        [[apps.logins]]
+        path = "/shop/login"
+        user = "form:username"
+        success = { status = [302], new_session = true }
+        "#;
+    let gateway = Gateway::with(&app, policy).await;
+    (app, gateway)
+}
+
+#[tokio::test]
+async fn a_login_with_the_ids_of_two_living_sessions_is_not_locked_out_by_the_one_that_is_left() {
+    let (app, gateway) = two_doors().await;
+    let (mut browser, mut other) = (gateway.browser(), gateway.browser());
+    browser.submit("/login", "username=buyer").await;
+    let page = other.submit("/shop/login", "username=buyer").await;
+    browser.jar.take(HOST, "/shop/login", &page.headers);
+    let refused = browser.fetch("/shop/list").await;
+    assert_eq!(refused.refusal(), "session_mixed");
+
+    let failed = "username=buyer&password=wrong";
+    let page = browser.submit("/shop/login", failed).await;
+    assert_eq!(page.set_cookies(), Vec::<&str>::new(), "nobody logged in");
+    let page = browser.submit("/shop/login", "username=buyer").await;
+    assert_eq!(app.last().all("cookie"), Vec::<&str>::new());
+    let [set, expired] = page.set_cookies()[..] else {
+        panic!("{page:?}");
+    };
+    assert_eq!(set, "SID=S3; Path=/shop");
+    assert!(expired.starts_with("SID=; Path=/; Max-Age=0"), "{expired}");
+    logins_were(&gateway, &["buyer", "buyer", "buyer"]).await;
+    has_the_buyers_limits(&gateway, &app, &mut browser, "/shop/list").await;
+}
+
+#[tokio::test]
+async fn a_login_is_not_locked_out_by_the_id_that_it_replaces_at_another_path() {
+    let (app, gateway) = two_doors().await;
+    let mut browser = gateway.browser();
+    browser.submit("/login", "username=buyer").await;
+    browser.submit("/shop/login", "username=buyer").await;
+    assert_eq!(app.last().cookie("SID"), Some("S1"), "it was alive");
+    logins_were(&gateway, &["buyer", "buyer"]).await;
+    assert_eq!(browser.fetch("/shop/list").await.text(), "content");
+
+    // The same where the old id has died meanwhile, or was never recorded.
+    browser.submit("/login", "username=buyer").await;
+    browser.jar.forget("SID");
+    browser.jar.put(HOST, "SID", "S1");
+    browser.submit("/shop/login", "username=buyer").await;
+    assert_eq!(browser.fetch("/shop/list").await.text(), "content");
+    browser.jar.put(HOST, "SID", "never-issued");
+    browser.submit("/shop/login", "username=buyer").await;
+    has_the_buyers_limits(&gateway, &app, &mut browser, "/shop/list").await;
+}
+
 #[tokio::test]
 async fn a_cookie_has_a_path_and_is_secure_and_lives_long_and_holds_colons() {
     const TICKET: &str = "buyer:1767254400:Zm9v+/bar==:x";
