@@ -279,6 +279,17 @@ impl Exchange {
         )
     }
 
+    /// Whether a living login was among several ids of the request. Anybody can write another one
+    /// into a link; an app that saw none of them takes its visitor for a stranger, and what it
+    /// sets for one must not take the place of his login.
+    pub(crate) fn carries_login_among_others(&self) -> bool {
+        let is_login = |found: &FoundId| {
+            let session = found.session.as_ref();
+            found.is_alive && session.is_some_and(|session| session.is_authenticated())
+        };
+        self.found.len() > 1 && self.found.iter().any(is_login)
+    }
+
     /// Where the cookies of the ids that this request carried are, once it logged in under another
     /// one. Those that the answer does not replace would come along with the new id and keep
     /// it from everything: a request's ids must be of one lineage.

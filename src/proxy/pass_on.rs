@@ -66,8 +66,10 @@ pub(crate) async fn pass_on(
     let asked_at = clock::monotonic();
     let sent = proxy.upstream.send(&app.app.upstreams, parts, body).await;
     exchange.waited_for_app(clock::monotonic() - asked_at, &sent);
-    let (parts, body) = sent?.into_parts();
+    let (mut parts, body) = sent?.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        // Nothing is learned from it, so an id that it brings would be dead on arrival.
+        drop_cookies(&app, &mut parts.headers);
         return upgrade::join(proxy, &app, &decision, upgrade, parts, body);
     }
 
@@ -214,7 +216,9 @@ fn undress(
         mut parts, cookies, ..
     } = head;
     hygiene::clean_response(&mut parts.headers);
-    if exchange.store_is_down() {
+    let is_stripped = matches!(decision.verdict, Verdict::Strip(_));
+    let hides_login = is_stripped && exchange.carries_login_among_others();
+    if exchange.store_is_down() || (hides_login && lesson.login().is_none()) {
         drop_cookies(app, &mut parts.headers);
     }
     let expired = match (decision.verdict, lesson) {
