@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::config::app::App;
 use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
-use crate::domain::session::{Companion, Record, Session, State};
+use crate::domain::session::{Companion, Phase, Record, Session};
 use crate::domain::time::Timestamp;
 use crate::proxy::Proxy;
 use crate::proxy::answer_cookies::AnswerCookies;
@@ -26,7 +27,7 @@ pub(super) async fn found(
 ) -> Result<Lesson, ProxyError> {
     if !proxy.anonymous.admit(asked.client, asked.now) {
         asked.app.metrics.anonymous_unrecorded();
-        return Ok(Lesson::Nothing);
+        return Ok(Lesson::NoRoom);
     }
     let session = Arc::new(blank(proxy, asked, None, cookies));
     let new = successor(asked, sid, session, asked.now);
@@ -36,7 +37,7 @@ pub(super) async fn found(
         Succession::Dropped => Ok(Lesson::Dropped),
         Succession::Full => {
             asked.app.metrics.anonymous_unrecorded();
-            Ok(Lesson::Nothing)
+            Ok(Lesson::NoRoom)
         }
     }
 }
@@ -44,24 +45,35 @@ pub(super) async fn found(
 /// An app that announces an id which is known: alive, it may just say it again; dead, it stays
 /// dead whatever the app says.
 async fn taken(proxy: &Proxy, asked: &Asked, sid: Sid) -> Result<Lesson, ProxyError> {
-    let found = proxy
-        .timed(StoreOp::LookUp, proxy.store.look_up(&[sid]))
-        .await?;
-    let alive = |record: &Record| {
-        record.state == State::Alive && *record.session.app == *asked.app.app.name
-    };
     // Only an anonymous session may be announced to a request that did not carry it: whoever
     // gets an authenticated one's id by an answer would be logged in without a login.
-    let harmless = found
-        .records
-        .first()
-        .and_then(Option::as_ref)
-        .is_some_and(|record| alive(record) && !record.session.is_authenticated());
+    let harmless = living(proxy, asked, sid)
+        .await?
+        .is_some_and(|session| !session.is_authenticated());
     Ok(if harmless {
         Lesson::Nothing
     } else {
         Lesson::Dropped
     })
+}
+
+/// The session of this app that is alive under an id.
+pub(super) async fn living(
+    proxy: &Proxy,
+    asked: &Asked,
+    sid: Sid,
+) -> Result<Option<Arc<Session>>, ProxyError> {
+    let found = proxy
+        .timed(StoreOp::LookUp, proxy.store.look_up(&[sid]))
+        .await?;
+    let App { name, bounds, .. } = &*asked.app.app;
+    let policy = &asked.snapshot.config.policy;
+    let is_alive = |record: &Record| {
+        let phase = record.phase(policy, *bounds, &found.cuts, asked.now);
+        matches!(phase, Phase::Live { .. }) && record.session.app == *name
+    };
+    let record = found.records.into_iter().next().flatten();
+    Ok(record.filter(is_alive).map(|record| record.session))
 }
 
 pub(super) async fn rotate(

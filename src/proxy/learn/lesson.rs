@@ -6,13 +6,14 @@ use std::sync::Arc;
 use http::{Uri, response};
 use serde_json::Value;
 
-use crate::config::app::App;
+use crate::config::app::{App, Source};
 use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
 use crate::domain::limits::Limits;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::proxy::answer_cookies::AnswerCookies;
+use crate::proxy::extracted::Extracted;
 use crate::proxy::recipe::Attempt;
 use crate::proxy::route::Routed;
 use crate::proxy::snapshot::{AppRuntime, Snapshot};
@@ -75,6 +76,17 @@ impl AnswerHead {
             || !app.issued.is_empty()
             || !self.cookies.is_empty()
     }
+
+    /// Whether its body tells an id.
+    pub(crate) fn tells_id(&self, app: &App) -> bool {
+        app.issued.iter().any(|source| match source {
+            Source::AnswerJson(pointer) => {
+                let told = Extracted::in_json(self.json.as_ref(), pointer);
+                matches!(told, Extracted::Values(_))
+            }
+            _ => false,
+        })
+    }
 }
 
 /// What was learned.
@@ -92,8 +104,10 @@ pub(crate) enum Lesson {
     LoggedInPlace(Arc<Session>),
     /// A logout.
     LoggedOut,
-    /// The app issued an id that must not be used: its Set-Cookies are dropped.
+    /// The app issued an id that is dead: it is withheld.
     Dropped,
+    /// The app issued an id for which there is no room: it is withheld.
+    NoRoom,
 }
 
 impl Lesson {
@@ -101,7 +115,12 @@ impl Lesson {
     pub(crate) fn login(&self) -> Option<&Arc<Session>> {
         match self {
             Self::LoggedIn(session) | Self::LoggedInPlace(session) => Some(session),
-            Self::Nothing | Self::Found | Self::Rotated | Self::LoggedOut | Self::Dropped => None,
+            Self::Nothing
+            | Self::Found
+            | Self::Rotated
+            | Self::LoggedOut
+            | Self::Dropped
+            | Self::NoRoom => None,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::store::event::build::{self, end_event};
 use crate::store::op::{Bound, InPlaceLogin, Touched};
 use crate::telemetry::metrics::{LoginOutcome, StoreOp};
 
-use super::id::{blank, successor};
+use super::id::{blank, living, successor};
 use super::lesson::{Asked, Lesson};
 
 pub(super) async fn log_in(
@@ -106,9 +106,33 @@ async fn log_in_anew(
     let new = successor(asked, sid, Arc::clone(&session), asked.now);
     match succession::log_in(proxy, old, new, event).await? {
         Succession::Alive => Ok(Lesson::LoggedIn(session)),
-        Succession::Dropped | Succession::Taken => Ok(Lesson::Dropped),
+        Succession::Taken => said_again(proxy, asked, sid, &session).await,
+        Succession::Dropped => Ok(Lesson::Dropped),
         Succession::Full => Err(ProxyError::StoreFull),
     }
+}
+
+/// A login whose answer announces an id that is known. An app that has one token for each user says
+/// it again while it is alive: then its session goes on, with its clocks. A dead one stays dead, and
+/// another user's is nothing to announce.
+async fn said_again(
+    proxy: &Proxy,
+    asked: &Asked,
+    sid: Sid,
+    login: &Session,
+) -> Result<Lesson, ProxyError> {
+    let user = |session: &Session| Some(session.login.as_ref()?.user.clone());
+    let goes_on = living(proxy, asked, sid)
+        .await?
+        .is_some_and(|session| user(&session) == user(login));
+    if !goes_on {
+        return Ok(Lesson::Dropped);
+    }
+    if let Some(attempt) = &asked.attempt {
+        let outcome = LoginOutcome::Unlearned;
+        asked.app.metrics.login_seen(attempt.recipe, outcome);
+    }
+    Ok(Lesson::Nothing)
 }
 
 /// The app kept its id: the record begins a new generation in place, under a new lineage.
