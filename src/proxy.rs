@@ -1,6 +1,7 @@
 //! The proxy: one request's way from a client to an app and back. Read `handle` first.
 
 mod adopt;
+mod adoption;
 mod answer_cookies;
 #[cfg(test)]
 mod bench;
@@ -8,9 +9,11 @@ mod bind;
 mod bodies;
 mod body;
 mod carriers;
+mod claim;
 mod cookies;
 mod error;
 mod exchange;
+mod extracted;
 mod form;
 mod handle;
 mod head;

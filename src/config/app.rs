@@ -36,7 +36,7 @@ pub struct App {
     /// The slot's name: how the first carrier is spelled.
     pub slot: Arc<str>,
     /// Where else than in a Set-Cookie the app announces an id.
-    pub issued: Vec<Extractor>,
+    pub issued: Vec<Source>,
     /// Paths and Domains at which its cookies are expired besides the recorded ones.
     pub expire_at: Vec<ExpireAt>,
     /// Until when unknown ids are adopted, for a roll-out.
@@ -237,9 +237,19 @@ pub struct LogoutRecipe {
     pub status: Vec<StatusCode>,
 }
 
-/// Where a value is found.
+/// Where a value is found: as it stands there, or as a claim of the token that stands there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Extractor {
+pub struct Extractor {
+    /// Where.
+    pub source: Source,
+    /// A pointer (RFC 6901) into the claims of a JSON Web Token (RFC 7519), where the value is one
+    /// of them: `claim:sub in answer-cookie:token`.
+    pub claim: Option<String>,
+}
+
+/// A part of a request or an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
     /// A field of the request's form: `form:j_username`.
     Form(String),
     /// A parameter of the request's query: `query:user`.
@@ -248,6 +258,8 @@ pub enum Extractor {
     Json(String),
     /// A header of the request, which a client may forge: `header:x-user`.
     Header(HeaderName),
+    /// A cookie of the request, which a client may forge: `cookie:sso`.
+    Cookie(String),
     /// A header of the answer: `answer-header:x-user`.
     AnswerHeader(HeaderName),
     /// A field of the JSON answer: `answer-json:/user/name`.

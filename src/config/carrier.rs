@@ -37,6 +37,23 @@ pub struct SessionShape {
     pub authorization: AuthorizationRule,
 }
 
+impl SessionShape {
+    /// The id's cookies, their group, and the auth cookies.
+    pub fn cookie_names(&self) -> impl Iterator<Item = &str> {
+        let ids = self.carriers.iter().filter_map(|carrier| match carrier {
+            Carrier::Cookie(name) => Some(name),
+            _ => None,
+        });
+        let all = ids.chain(&self.group).chain(&self.auth_cookies);
+        all.map(String::as_str)
+    }
+
+    /// Whether a cookie is the id's, of its group, or an auth cookie.
+    pub fn owns_cookie(&self, name: &str) -> bool {
+        self.cookie_names().any(|own| own == name)
+    }
+}
+
 /// What becomes of an `Authorization` header whose scheme is no carrier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorizationRule {

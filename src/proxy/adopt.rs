@@ -5,8 +5,7 @@
 //! Adoption therefore stops where the store forgot: it holds a mark since the first adoption, and a
 //! gateway that finds another mark than it saw before adopts no more.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -40,66 +39,6 @@ pub(super) const ADOPTION_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often the gateway looks whether its marks are still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Whether one app adopts, as far as this gateway knows.
-pub(crate) struct Adoption {
-    until: Option<Timestamp>,
-    mark: Mutex<Mark>,
-    /// Whether the log says that an id was adopted.
-    told: AtomicBool,
-}
-
-/// What this gateway knows of the store's mark.
-#[derive(Clone, Copy)]
-enum Mark {
-    Unseen,
-    Seen(Timestamp),
-    Lost,
-}
-
-impl Adoption {
-    pub(crate) fn new(until: Option<Timestamp>) -> Self {
-        Self {
-            until,
-            mark: Mutex::new(Mark::Unseen),
-            told: AtomicBool::new(false),
-        }
-    }
-
-    /// Whether the app adopts at any time.
-    pub(super) fn takes_place(&self) -> bool {
-        self.until.is_some()
-    }
-
-    /// When it is over; none where it is over, or does not take place.
-    fn until(&self, now: Timestamp) -> Option<Timestamp> {
-        let lost = matches!(*self.mark(), Mark::Lost);
-        self.until.filter(|until| !lost && now < *until)
-    }
-
-    /// Takes notice of the store's mark. False where it is not the one that was there before.
-    fn see(&self, app: &str, mark: Timestamp) -> bool {
-        let mut known = self.mark();
-        match *known {
-            Mark::Unseen => *known = Mark::Seen(mark),
-            Mark::Seen(before) if before == mark => {}
-            Mark::Seen(_) => {
-                *known = Mark::Lost;
-                tracing::warn!(
-                    app,
-                    "the store was emptied: it cannot tell dead ids from unknown ones, so none \
-                     are adopted until adopt_until is changed or the gateway is started again"
-                );
-            }
-            Mark::Lost => {}
-        }
-        !matches!(*known, Mark::Lost)
-    }
-
-    fn mark(&self) -> MutexGuard<'_, Mark> {
-        self.mark.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl Proxy {
     /// Adopts a request's only id, where nobody knows it. Tells whether to look it up again.
@@ -198,7 +137,7 @@ impl Proxy {
         if self.enliven(exchange, app, sid, &session).await? == Activated::Yes {
             app.metrics.adopted(&session);
             let name = &*app.app.name;
-            if !app.adoption.told.swap(true, Ordering::Relaxed) {
+            if app.adoption.is_first() {
                 tracing::info!(app = name, "unknown ids are adopted; this is the first");
             }
             tracing::debug!(app = name, lineage = %session.lineage, "an unknown id is adopted");

@@ -76,11 +76,15 @@ impl AnswerCookies {
             .filter(move |scope| owned(&scope.name))
     }
 
-    /// Whether it sets a cookie at this very scope.
+    /// Whether it sets a cookie at this very scope; one without a Path is the whole host's.
     pub(crate) fn sets_at(&self, scope: &CookieScope) -> bool {
-        self.0
-            .iter()
-            .any(|cookie| !cookie.deletes && cookie.scope == *scope)
+        let path = scope.path.as_deref().unwrap_or("/");
+        self.0.iter().any(|cookie| {
+            !cookie.deletes
+                && cookie.scope.name == scope.name
+                && cookie.scope.path.as_deref() == Some(path)
+                && cookie.scope.domain == scope.domain
+        })
     }
 }
 
@@ -99,12 +103,13 @@ fn directory(request_path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::SystemTime;
 
     use http::HeaderMap;
     use http::header::SET_COOKIE;
 
-    use super::AnswerCookies;
+    use super::{AnswerCookies, CookieScope};
 
     fn read(set: &[&str]) -> AnswerCookies {
         let mut headers = HeaderMap::new();
@@ -144,6 +149,22 @@ mod tests {
                 ("SIG", Some("/"), Some("example.com"))
             ]
         );
+    }
+
+    #[test]
+    fn a_scope_without_a_path_is_that_of_the_whole_host() {
+        let cookies = read(&["SID=a; Path=/", "SIG=b; Path=/x"]);
+        let at = |name: &str, path: Option<&str>| {
+            let scope = CookieScope {
+                name: name.into(),
+                path: path.map(Arc::from),
+                domain: None,
+            };
+            cookies.sets_at(&scope)
+        };
+        assert!(at("SID", Some("/")) && at("SID", None));
+        assert!(at("SIG", Some("/x")) && !at("SIG", None));
+        assert!(!at("SID", Some("/x")));
     }
 
     #[test]

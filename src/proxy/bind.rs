@@ -11,7 +11,6 @@ use crate::domain::session::{Companion, CookieScope, Session};
 
 use super::answer_cookies::AnswerCookies;
 use super::carriers::Presented;
-use super::learn::Asked;
 
 /// Scopes that one session remembers. An app that sets its cookies at more places than these is
 /// expired at those alone.
@@ -19,12 +18,11 @@ pub(crate) const SCOPES_MAX: usize = 16;
 
 /// The companions of a session after an answer: those of before, as the answer changed them.
 pub(crate) fn companions(
-    asked: &Asked,
+    app: &App,
+    keys: &Keyring,
     before: Option<&Session>,
     cookies: &AnswerCookies,
 ) -> Vec<Companion> {
-    let app = &asked.app.app;
-    let keys = &asked.snapshot.config.keys;
     let mut companions = before.map_or(Vec::new(), |session| session.companions.clone());
     for name in app.shape.group.iter().chain(&app.shape.auth_cookies) {
         let known = companions
@@ -87,12 +85,12 @@ pub(crate) fn adopted(presented: &Presented, app: &App, keys: &Keyring) -> Vec<C
 
 /// Where a session's cookies were set, after an answer.
 pub(crate) fn scopes(
-    asked: &Asked,
+    app: &App,
     before: Option<&Session>,
     cookies: &AnswerCookies,
 ) -> Vec<CookieScope> {
     let mut scopes = before.map_or(Vec::new(), |session| session.scopes.clone());
-    for scope in cookies.scopes(|name| asked.app.owns_cookie(name)) {
+    for scope in cookies.scopes(|name| app.shape.owns_cookie(name)) {
         if scopes.len() < SCOPES_MAX && !scopes.contains(scope) {
             scopes.push(scope.clone());
         }

@@ -15,7 +15,7 @@ use crate::config::app::LoginRecipe;
 use crate::domain::decide::Live;
 
 use super::Proxy;
-use super::body::{Body, Source};
+use super::body::{Body, RequestBody, Source};
 use super::error::ProxyError;
 use super::recipe::{self, Attempt, RequestView};
 use super::route::Routed;
@@ -23,7 +23,7 @@ use super::snapshot::AppRuntime;
 use super::stream::body::CountedBody;
 use super::stream::progress::{Direction, Progress};
 use super::stream::registry::{StreamKey, StreamKind};
-use super::upstream::Received;
+use super::upstream::{AnswerBody, Received};
 
 /// Bodies up to this size are not registered to be cut, which would cost each of them a lock. A
 /// deadline bounds how long one goes on behind its session's end instead.
@@ -49,7 +49,7 @@ pub(crate) struct Bodies<'a> {
 }
 
 /// An answer's body, as far as a recipe read it.
-pub(crate) enum AnswerBody {
+pub(crate) enum ReadAnswer {
     /// Not at all.
     Unread(Received),
     /// To its end.
@@ -73,7 +73,7 @@ impl Bodies<'_> {
         routed: &Routed,
         parts: &mut request::Parts,
         body: Incoming,
-    ) -> Result<(Body, Option<Attempt>), ProxyError> {
+    ) -> Result<(RequestBody, Option<Attempt>), ProxyError> {
         let app = &self.app.app;
         let of_index = |index: &usize| app.logins.get(*index);
         let recipes: Vec<&LoginRecipe> = routed.logins.iter().filter_map(of_index).collect();
@@ -84,10 +84,7 @@ impl Bodies<'_> {
         }
         if !recipe::reads_request(&recipes) {
             let attempt = self.attempt(routed, parts, &[]);
-            return Ok((
-                self.passing(Source::Client(body), Direction::ToUpstream)?,
-                attempt,
-            ));
+            return Ok((self.passing(body, Direction::ToUpstream)?, attempt));
         }
         let coding = parts.headers.get(CONTENT_ENCODING);
         if coding.is_some_and(|coding| coding != "identity") {
@@ -122,14 +119,14 @@ impl Bodies<'_> {
         attempt: Option<&Attempt>,
         parts: &response::Parts,
         mut body: Received,
-    ) -> Result<(Option<Value>, AnswerBody), ProxyError> {
+    ) -> Result<(Option<Value>, ReadAnswer), ProxyError> {
         let app = &self.app.app;
         let recipe = attempt.and_then(|attempt| app.logins.get(attempt.recipe));
         let is_read = recipe.is_some_and(|recipe| recipe::reads_answer(recipe, &app.issued));
         let said = body.size_hint().upper();
         let is_long = said.is_some_and(|bytes| bytes > LOGIN_ANSWER_MAX as u64);
         if !is_read || is_long || parts.headers.contains_key(CONTENT_ENCODING) {
-            return Ok((None, AnswerBody::Unread(body)));
+            return Ok((None, ReadAnswer::Unread(body)));
         }
         let late = |_| ProxyError::AnswerLate(self.within);
         let read = read_up_to(LOGIN_ANSWER_MAX, &mut body);
@@ -137,32 +134,32 @@ impl Bodies<'_> {
         Ok(match read.map_err(|_| ProxyError::AnswerBroken)? {
             Read::All(bytes) => (
                 serde_json::from_slice(&bytes).ok(),
-                AnswerBody::Whole(bytes),
+                ReadAnswer::Whole(bytes),
             ),
-            Read::Beginning(bytes) => (None, AnswerBody::Begun(bytes, body)),
+            Read::Beginning(bytes) => (None, ReadAnswer::Begun(bytes, body)),
         })
     }
 
     /// The answer's body for the client, under the session that the answer leaves it with.
-    pub(crate) async fn answer(&self, body: AnswerBody) -> Result<Body, ProxyError> {
+    pub(crate) async fn answer(&self, body: ReadAnswer) -> Result<AnswerBody, ProxyError> {
         match body {
-            AnswerBody::Unread(body) if body.is_end_stream() => Ok(Body::empty()),
-            AnswerBody::Unread(mut body) => Ok(match body.at_once().await? {
+            ReadAnswer::Unread(body) if body.is_end_stream() => Ok(Body::empty()),
+            ReadAnswer::Unread(mut body) => Ok(match body.at_once().await? {
                 Some(begun) if body.is_end_stream() => Body::whole(begun),
                 begun => Body::resumed(
                     begun.unwrap_or_default(),
-                    self.watched(Source::App(body), Direction::ToClient)?,
+                    self.watched(body, Direction::ToClient)?,
                 ),
             }),
-            AnswerBody::Whole(bytes) => Ok(Body::whole(bytes)),
-            AnswerBody::Begun(bytes, rest) => Ok(Body::resumed(
+            ReadAnswer::Whole(bytes) => Ok(Body::whole(bytes)),
+            ReadAnswer::Begun(bytes, rest) => Ok(Body::resumed(
                 bytes,
-                self.watched(Source::App(rest), Direction::ToClient)?,
+                self.watched(rest, Direction::ToClient)?,
             )),
         }
     }
 
-    fn passing(&self, body: Source, direction: Direction) -> Result<Body, ProxyError> {
+    fn passing<S: Source>(&self, body: S, direction: Direction) -> Result<Body<S>, ProxyError> {
         if body.is_end_stream() {
             return Ok(Body::empty());
         }
@@ -171,11 +168,11 @@ impl Bodies<'_> {
 
     /// A body on its way. One that may still run when its session ends is registered to be cut
     /// then, and a short one has a deadline.
-    fn watched(
+    fn watched<S: Source>(
         &self,
-        body: Source,
+        body: S,
         direction: Direction,
-    ) -> Result<CountedBody<Source>, ProxyError> {
+    ) -> Result<CountedBody<S>, ProxyError> {
         let said = body.size_hint().upper();
         let is_short = said.is_some_and(|bytes| bytes <= UNWATCHED_BYTES_MAX);
         match self.live {

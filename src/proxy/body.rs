@@ -16,35 +16,36 @@ use crate::telemetry::access_log::AccessEntry;
 
 use super::stream::body::CountedBody;
 use super::stream::progress::{Direction, Progress};
-use super::upstream::Received;
 
 /// What a body may fail with.
 pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A body, in either direction.
-pub(crate) struct Body {
-    content: Content,
+/// A body, in either direction, of which `S` is what is passed on.
+pub(crate) struct Body<S> {
+    content: Content<S>,
     /// What is logged when it is over; none where nothing is.
     tail: Option<Box<Tail>>,
 }
 
-enum Content {
+/// Who sends a body that is passed on.
+pub(crate) trait Source: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin {}
+
+impl<S: HttpBody<Data = Bytes, Error = hyper::Error> + Unpin> Source for S {}
+
+/// A request's.
+pub(crate) type RequestBody = Body<Incoming>;
+
+enum Content<S> {
     /// Passed on frame by frame, behind what was read of it before.
     Passing {
         read: Bytes,
-        rest: Box<CountedBody<Source>>,
+        rest: Box<CountedBody<S>>,
     },
     /// Held whole.
     Whole(Full<Bytes>),
 }
 
-/// Who sends a body that is passed on.
-pub(crate) enum Source {
-    Client(Incoming),
-    App(Received),
-}
-
-impl Body {
+impl<S: Source> Body<S> {
     pub(crate) fn empty() -> Self {
         Self::from(Content::Whole(Full::default()))
     }
@@ -53,12 +54,12 @@ impl Body {
         Self::from(Content::Whole(Full::new(bytes.into())))
     }
 
-    pub(crate) fn passing(body: CountedBody<Source>) -> Self {
+    pub(crate) fn passing(body: CountedBody<S>) -> Self {
         Self::resumed(Bytes::new(), body)
     }
 
     /// A body that is passed on although its beginning was read already.
-    pub(crate) fn resumed(read: Bytes, rest: CountedBody<Source>) -> Self {
+    pub(crate) fn resumed(read: Bytes, rest: CountedBody<S>) -> Self {
         let rest = Box::new(rest);
         Self::from(Content::Passing { read, rest })
     }
@@ -84,37 +85,8 @@ impl Body {
     }
 }
 
-impl HttpBody for Source {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match self.get_mut() {
-            Self::Client(body) => Pin::new(body).poll_frame(cx),
-            Self::App(body) => Pin::new(body).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Client(body) => body.is_end_stream(),
-            Self::App(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Client(body) => body.size_hint(),
-            Self::App(body) => body.size_hint(),
-        }
-    }
-}
-
-impl From<Content> for Body {
-    fn from(content: Content) -> Self {
+impl<S> From<Content<S>> for Body<S> {
+    fn from(content: Content<S>) -> Self {
         Self {
             content,
             tail: None,
@@ -144,7 +116,7 @@ impl Drop for Tail {
     }
 }
 
-impl HttpBody for Body {
+impl<S: Source> HttpBody for Body<S> {
     type Data = Bytes;
     type Error = BodyError;
 

@@ -10,6 +10,7 @@
 
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 
+use super::extracted::Extracted;
 use super::names;
 
 /// One `name=value` of a Cookie header.
@@ -37,6 +38,23 @@ pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = Pair<'_>> {
         .flat_map(|header| header.as_bytes().split(is_separator))
         .map(Pair::of)
         .filter(|pair| !pair.text.is_empty())
+}
+
+/// The only cookie of this name, where no server finds another that it could take for it.
+pub(crate) fn only(headers: &HeaderMap, name: &str) -> Extracted {
+    let is_meant = |found: &[u8]| names::reads_as(found, name);
+    let mut meant = pairs(headers).filter(|pair| is_meant(pair.name()));
+    let hidden = pairs(headers).any(|pair| pair.hidden_names().any(is_meant));
+    match (meant.next(), meant.next()) {
+        (None, _) if !hidden => Extracted::Absent,
+        (Some(pair), None) if !hidden && pair.name() == name.as_bytes() => {
+            match std::str::from_utf8(pair.value()) {
+                Ok(text) => Extracted::Values(vec![text.to_owned()]),
+                Err(_) => Extracted::Malformed,
+            }
+        }
+        _ => Extracted::Malformed,
+    }
 }
 
 /// The value as ids are compared: without white space around it and without one pair of quotes.

@@ -19,14 +19,15 @@ use crate::telemetry::access_log::{AccessEntry, Happened};
 use crate::telemetry::metrics::VerdictLabel;
 
 use super::Proxy;
-use super::body::{Body, Tail};
+use super::body::Tail;
 use super::error::ProxyError;
 use super::head::client::wants;
 use super::head::forwarded::{Origin, PeerAddress, Scheme, forwarded};
 use super::head::hygiene;
-use super::learn::Lesson;
+use super::learn::lesson::Lesson;
 use super::route::Routed;
 use super::snapshot::{AppRuntime, Snapshot};
+use super::upstream::AnswerBody;
 use super::{respond, set_cookie};
 
 /// The name under which the gateway and the app log a request.
@@ -278,6 +279,35 @@ impl Exchange {
         )
     }
 
+    /// Whether a living login was among several ids of the request. Anybody can write another one
+    /// into a link; an app that saw none of them takes its visitor for a stranger, and what it
+    /// sets for one must not take the place of his login.
+    pub(crate) fn carries_login_among_others(&self) -> bool {
+        let is_login = |found: &FoundId| {
+            let session = found.session.as_ref();
+            found.is_alive && session.is_some_and(|session| session.is_authenticated())
+        };
+        self.found.len() > 1 && self.found.iter().any(is_login)
+    }
+
+    /// Where the cookies of the ids that this request carried are, once it logged in under another
+    /// one. Those that the answer does not replace would come along with the new id and keep
+    /// it from everything: a request's ids must be of one lineage.
+    pub(crate) fn left_behind(&self, app: &AppRuntime, verdict: Verdict) -> Vec<CookieScope> {
+        let sessions = self.found.iter().filter_map(|found| found.session.as_ref());
+        let recorded = sessions.flat_map(|session| session.scopes.iter().cloned());
+        if verdict == Verdict::Forward {
+            // The new session took over the group; only the old id is dead.
+            let is_id = |scope: &CookieScope| app.id_cookie() == Some(&scope.name);
+            return recorded.filter(is_id).collect();
+        }
+        let is_unknown = |found: &FoundId| found.session.is_none();
+        if self.found.iter().any(is_unknown) {
+            return app.scopes(recorded.collect());
+        }
+        recorded.collect()
+    }
+
     /// A Set-Cookie that deletes a cookie at a scope.
     pub(crate) fn expire(&self, scope: &CookieScope) -> Option<HeaderValue> {
         let path = scope.path.as_deref().unwrap_or("/");
@@ -308,18 +338,17 @@ impl Exchange {
     /// The answer taught something.
     pub(crate) fn learned(&mut self, lesson: &Lesson) {
         let Some(entry) = &mut self.entry else { return };
-        match lesson {
-            Lesson::LoggedIn(session) => {
-                entry.happened = Some(Happened::Login);
-                entry.session = Some(Arc::clone(session));
-            }
-            Lesson::LoggedOut => entry.happened = Some(Happened::Logout),
-            Lesson::Nothing | Lesson::Found | Lesson::Rotated | Lesson::Dropped => {}
+        if let Some(session) = lesson.login() {
+            entry.happened = Some(Happened::Login);
+            entry.session = Some(Arc::clone(session));
+        }
+        if *lesson == Lesson::LoggedOut {
+            entry.happened = Some(Happened::Logout);
         }
     }
 
     /// Ends the exchange with an error.
-    pub(crate) fn fail(mut self, proxy: &Proxy, error: &ProxyError) -> Response<Body> {
+    pub(crate) fn fail(mut self, proxy: &Proxy, error: &ProxyError) -> Response<AnswerBody> {
         if let (Some(app), false) = (&self.app, self.is_decided) {
             app.metrics.decided(None, VerdictLabel::Error);
         }
@@ -339,7 +368,11 @@ impl Exchange {
 
     /// Ends the exchange: the head of its answer is ready. Its line is logged with the last byte
     /// of its body.
-    pub(crate) fn finish(self, proxy: &Proxy, mut answer: Response<Body>) -> Response<Body> {
+    pub(crate) fn finish(
+        self,
+        proxy: &Proxy,
+        mut answer: Response<AnswerBody>,
+    ) -> Response<AnswerBody> {
         let own = monotonic().saturating_sub(self.began);
         let waits = [self.waited, self.waited_for_store];
         let own = own.saturating_sub(waits.into_iter().flatten().sum());

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
-use super::recipe::Extracted;
+use super::extracted::Extracted;
 use super::{names, query};
 
 /// The media type of a form (HTML, 4.10.21).

@@ -10,11 +10,11 @@ use crate::domain::access::Access;
 use crate::domain::decide::{Verdict, decide_unknown};
 
 use super::Proxy;
-use super::body::Body;
 use super::error::ProxyError;
 use super::exchange::{Exchange, Peer};
 use super::pass_on::{Admitted, pass_on};
 use super::respond::{self, Refusal};
+use super::upstream::AnswerBody;
 use super::{carriers, head, path, route};
 
 /// Answers one request, whatever happens, and records what became of it.
@@ -22,7 +22,7 @@ pub(crate) async fn handle(
     proxy: Arc<Proxy>,
     peer: Peer,
     request: Request<Incoming>,
-) -> Response<Body> {
+) -> Response<AnswerBody> {
     let (parts, body) = request.into_parts();
     let mut exchange = Exchange::begin(&proxy, peer, &parts);
     match judge(&proxy, &mut exchange, parts, body).await {
@@ -46,7 +46,7 @@ async fn go_on(
     proxy: Arc<Proxy>,
     mut exchange: Exchange,
     admitted: Box<Admitted>,
-) -> Response<Body> {
+) -> Response<AnswerBody> {
     match pass_on(&proxy, &mut exchange, admitted).await {
         Ok(answer) => exchange.finish(&proxy, answer),
         Err(error) => exchange.fail(&proxy, &error),
@@ -56,7 +56,7 @@ async fn go_on(
 /// What became of a request before any app saw it.
 enum Judged {
     Admitted(Box<Admitted>),
-    Refused(Response<Body>),
+    Refused(Response<AnswerBody>),
 }
 
 async fn judge(

@@ -3,84 +3,23 @@
 //! It is written before the client gets the answer, so that the request after it finds it.
 
 mod id;
+pub(crate) mod lesson;
 mod login;
 
-use std::net::IpAddr;
-use std::sync::Arc;
-
-use http::{Uri, response};
-use serde_json::Value;
-
-use crate::config::app::{App, LoginRecipe};
+use crate::config::app::LoginRecipe;
 use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
-use crate::domain::limits::Limits;
-use crate::domain::session::{EndReason, Session};
-use crate::domain::time::Timestamp;
+use crate::domain::session::EndReason;
 use crate::store::StoreError;
-use crate::store::event::build::EventFacts;
 use crate::store::op::End;
 use crate::telemetry::metrics::LoginOutcome;
 
 use super::Proxy;
-use super::answer_cookies::AnswerCookies;
 use super::error::ProxyError;
-use super::recipe::{AnswerView, Attempt, Extracted, Told};
-use super::route::Routed;
-use super::snapshot::{AppRuntime, Snapshot};
+use super::extracted::Extracted;
+use super::recipe::{AnswerView, Told};
 use super::succession;
-
-/// All that is known of the request whose answer is being read.
-pub(crate) struct Asked {
-    pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) app: Arc<AppRuntime>,
-    /// When the request was admitted.
-    pub(crate) now: Timestamp,
-    pub(crate) client: IpAddr,
-    /// The session it was admitted with.
-    pub(crate) live: Option<Live>,
-    /// The ids it carried, dead or alive.
-    pub(crate) presented: Vec<Sid>,
-    pub(crate) attempt: Option<Attempt>,
-    /// The logout recipe it matched.
-    pub(crate) logout: Option<usize>,
-}
-
-/// The head of an answer, and its JSON where a recipe needs it.
-pub(crate) struct AnswerHead {
-    pub(crate) parts: response::Parts,
-    pub(crate) cookies: AnswerCookies,
-    pub(crate) json: Option<Value>,
-    /// What was asked for.
-    pub(crate) asked_uri: Uri,
-}
-
-impl AnswerHead {
-    /// Whether it can teach anything: most answers cannot.
-    pub(crate) fn may_teach(&self, app: &App, routed: &Routed, attempt: Option<&Attempt>) -> bool {
-        attempt.is_some()
-            || routed.logout.is_some()
-            || !app.issued.is_empty()
-            || !self.cookies.is_empty()
-    }
-}
-
-/// What was learned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Lesson {
-    /// Nothing that changes a session.
-    Nothing,
-    /// An id that nobody logged in with.
-    Found,
-    /// A new id for the same lineage.
-    Rotated,
-    /// A login, which began this session.
-    LoggedIn(Arc<Session>),
-    /// A logout.
-    LoggedOut,
-    /// The app issued an id that must not be used: its Set-Cookies are dropped.
-    Dropped,
-}
+use lesson::{AnswerHead, Asked, Lesson};
 
 /// Reads an answer's head and writes what it teaches.
 pub(crate) async fn learn(
@@ -150,7 +89,7 @@ fn issued(asked: &Asked, view: &AnswerView<'_>) -> Option<Sid> {
     cookie.and_then(sid).or_else(|| {
         app.issued
             .iter()
-            .find_map(|extractor| match view.find(extractor) {
+            .find_map(|source| match view.find_in(source) {
                 Extracted::Values(values) if values.len() == 1 => sid(values[0].as_bytes()),
                 Extracted::Values(_) | Extracted::Absent | Extracted::Malformed => None,
             })
@@ -210,28 +149,6 @@ fn logged_out<'a>(
     (by_recipe || deleted).then_some(live)
 }
 
-fn facts<'a>(
-    asked: &Asked,
-    session: &'a Session,
-    last_active: Timestamp,
-    limits: &'a Limits,
-) -> EventFacts<'a> {
-    let policy = asked.snapshot.config.policy.version;
-    let client = Some(asked.client);
-    EventFacts {
-        session,
-        last_active,
-        limits,
-        policy,
-        at: asked.now,
-        client,
-    }
-}
-
-fn facts_of<'a>(asked: &Asked, live: &'a Live) -> EventFacts<'a> {
-    facts(asked, &live.session, live.last_active, &live.limits)
-}
-
 /// Ends the session of a request, following its id where a rotation replaced it meanwhile.
 async fn end(
     proxy: &Proxy,
@@ -241,6 +158,6 @@ async fn end(
 ) -> Result<(), StoreError> {
     let authenticated = live.session.is_authenticated();
     let forget_at = asked.snapshot.config.forget_at(authenticated, asked.now);
-    let end = End::of(facts_of(asked, live), reason, forget_at);
+    let end = End::of(asked.facts_of(live), reason, forget_at);
     succession::end_from(proxy, &asked.app, &live.session, live.sid, end).await
 }

@@ -7,22 +7,25 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, request, response};
 use hyper::body::Incoming;
 
 use crate::clock;
-use crate::config::app::HostHeader;
-use crate::domain::access::{Access, Client};
-use crate::domain::decide::{Decision, Verdict};
+use crate::config::app::{HostHeader, Source};
+use crate::domain::access::{Access, Client, RequestFacts};
+use crate::domain::decide::{Decision, Stale, Verdict};
 
 use super::Proxy;
 use super::answer_cookies::AnswerCookies;
 use super::bodies::Bodies;
-use super::body::Body;
 use super::carriers::{self, Presented, Strip};
 use super::error::ProxyError;
 use super::exchange::{Exchange, REQUEST_ID};
 use super::head::hygiene;
-use super::learn::{self, AnswerHead, Asked, Lesson};
+use super::learn;
+use super::learn::lesson::{AnswerHead, Asked, Lesson};
+use super::recipe::Attempt;
+use super::respond::{self, Refusal};
 use super::route::Routed;
 use super::set_cookie;
 use super::snapshot::AppRuntime;
+use super::upstream::AnswerBody;
 use super::{bind, upgrade};
 
 /// A request that may go on, and why.
@@ -40,7 +43,7 @@ pub(crate) async fn pass_on(
     proxy: &Arc<Proxy>,
     exchange: &mut Exchange,
     mut admitted: Box<Admitted>,
-) -> Result<Response<Body>, ProxyError> {
+) -> Result<Response<AnswerBody>, ProxyError> {
     take_out(exchange, &mut admitted);
     let Admitted {
         app,
@@ -61,12 +64,15 @@ pub(crate) async fn pass_on(
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);
     dress(exchange, &app, &mut parts, upgrade.is_some());
 
+    let facts = routed.facts(&parts.method, exchange.kind);
     let asked_uri = parts.uri.clone();
     let asked_at = clock::monotonic();
     let sent = app.upstreams.send(parts, body).await;
     exchange.waited_for_app(clock::monotonic() - asked_at, &sent);
-    let (parts, body) = sent?.into_parts();
+    let (mut parts, body) = sent?.into_parts();
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        // Nothing is learned from it, so an id that it brings would be dead on arrival.
+        withhold_ids(&app, &mut parts.headers);
         return upgrade::join(proxy, &app, &decision, upgrade, parts, body);
     }
 
@@ -83,26 +89,20 @@ pub(crate) async fn pass_on(
         json,
         asked_uri,
     };
+    let mut lesson = Lesson::Nothing;
     if head.may_teach(&app.app, &routed, attempt.as_ref()) {
-        let asked = Asked {
-            snapshot: Arc::clone(&exchange.snapshot),
-            app: Arc::clone(&app),
-            now: exchange.now,
-            client: exchange.origin.address,
-            live: decision.live.clone(),
-            presented: exchange.ids(),
-            attempt,
-            logout: routed.logout,
-        };
-        let lesson;
+        let asked = asked(exchange, &app, &decision, attempt, routed.logout);
         (head, lesson) = Box::pin(learn_from(proxy, exchange, asked, head)).await?;
+        if let Some(refusal) = in_place_of(&head, &lesson, &app, facts)? {
+            return Ok(refusal);
+        }
         // The session that this very answer ended must not cut it.
-        if matches!(lesson, Lesson::LoggedIn(_) | Lesson::LoggedOut) {
+        if lesson.login().is_some() || lesson == Lesson::LoggedOut {
             bodies.live = None;
         }
     }
     let body = bodies.answer(body).await?;
-    let parts = undress(exchange, &app, &decision, &routed, head);
+    let parts = undress(exchange, &app, &decision, &routed, head, &lesson);
     Ok(Response::from_parts(parts, body))
 }
 
@@ -161,6 +161,25 @@ fn dress(exchange: &Exchange, app: &AppRuntime, parts: &mut request::Parts, upgr
         .insert(REQUEST_ID, exchange.request_id.clone());
 }
 
+fn asked(
+    exchange: &Exchange,
+    app: &Arc<AppRuntime>,
+    decision: &Decision,
+    attempt: Option<Attempt>,
+    logout: Option<usize>,
+) -> Asked {
+    Asked {
+        snapshot: Arc::clone(&exchange.snapshot),
+        app: Arc::clone(app),
+        now: exchange.now,
+        client: exchange.origin.address,
+        live: decision.live.clone(),
+        presented: exchange.ids(),
+        attempt,
+        logout,
+    }
+}
+
 /// Lets an answer teach what it has to, before the client gets it.
 ///
 /// It takes several writes, so it runs to its end even if the client leaves in between.
@@ -185,19 +204,42 @@ async fn learn_from(
     let lesson = match lesson {
         Ok(lesson) => {
             exchange.learned(&lesson);
-            if lesson == Lesson::Dropped {
-                drop_cookies(&asked.app, &mut head.parts.headers);
+            if matches!(lesson, Lesson::Dropped | Lesson::NoRoom) {
+                withhold_ids(&asked.app, &mut head.parts.headers);
             }
             lesson
         }
         Err(ProxyError::Store(error)) if is_visitor => {
             exchange.store_failed(&error);
-            drop_cookies(&asked.app, &mut head.parts.headers);
+            withhold_ids(&asked.app, &mut head.parts.headers);
             Lesson::Dropped
         }
         Err(error) => return Err(error),
     };
     Ok((head, lesson))
+}
+
+/// What the client gets in place of an answer whose body tells an id that must not be used. No body
+/// can be delivered in part, and the client would take what it tells for a session.
+fn in_place_of(
+    head: &AnswerHead,
+    lesson: &Lesson,
+    app: &AppRuntime,
+    facts: RequestFacts,
+) -> Result<Option<Response<AnswerBody>>, ProxyError> {
+    match lesson {
+        Lesson::NoRoom if head.tells_id(&app.app) => Err(ProxyError::StoreFull),
+        Lesson::Dropped if head.tells_id(&app.app) => {
+            let refusal = Refusal {
+                app: &app.app,
+                facts,
+                stale: Stale::Unknown,
+                expired: Vec::new(),
+            };
+            Ok(Some(respond::refuse(refusal)))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Makes an answer's head the gateway's own.
@@ -207,31 +249,39 @@ fn undress(
     decision: &Decision,
     routed: &Routed,
     head: AnswerHead,
+    lesson: &Lesson,
 ) -> response::Parts {
     let AnswerHead {
         mut parts, cookies, ..
     } = head;
     hygiene::clean_response(&mut parts.headers);
-    if exchange.store_is_down() {
-        drop_cookies(app, &mut parts.headers);
+    let is_stripped = matches!(decision.verdict, Verdict::Strip(_));
+    let hides_login = is_stripped && exchange.carries_login_among_others();
+    if exchange.store_is_down() || (hides_login && lesson.login().is_none()) {
+        withhold_ids(app, &mut parts.headers);
     }
-    if let Verdict::Strip(stale) = decision.verdict
-        && exchange.kind == Client::Navigation
-        && routed.rule.access != Access::Public
-    {
-        for scope in exchange.expired(app, stale) {
-            if !cookies.sets_at(&scope)
-                && let Some(expired) = exchange.expire(&scope)
-            {
-                parts.headers.append(SET_COOKIE, expired);
-            }
+    let expired = match (decision.verdict, lesson) {
+        (verdict, Lesson::LoggedIn(_)) => exchange.left_behind(app, verdict),
+        (Verdict::Strip(stale), _)
+            if exchange.kind == Client::Navigation && routed.rule.access != Access::Public =>
+        {
+            exchange.expired(app, stale)
+        }
+        _ => Vec::new(),
+    };
+    for scope in expired {
+        if !cookies.sets_at(&scope)
+            && let Some(expired) = exchange.expire(&scope)
+        {
+            parts.headers.append(SET_COOKIE, expired);
         }
     }
     parts
 }
 
-/// Takes the app's own session cookies out of an answer; every other Set-Cookie stays.
-fn drop_cookies(app: &AppRuntime, headers: &mut HeaderMap) {
+/// Takes the app's own session cookies out of an answer, and the headers that tell an id; every
+/// other Set-Cookie stays.
+fn withhold_ids(app: &AppRuntime, headers: &mut HeaderMap) {
     let now = clock::wall();
     let kept: Vec<HeaderValue> = headers
         .get_all(SET_COOKIE)
@@ -245,5 +295,10 @@ fn drop_cookies(app: &AppRuntime, headers: &mut HeaderMap) {
     headers.remove(SET_COOKIE);
     for value in kept {
         headers.append(SET_COOKIE, value);
+    }
+    for source in &app.app.issued {
+        if let Source::AnswerHeader(name) = source {
+            headers.remove(name);
+        }
     }
 }

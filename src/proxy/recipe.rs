@@ -4,30 +4,20 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode, header, response};
 use serde_json::Value;
 
-use crate::config::app::{Extractor, LoginRecipe, LogoutRecipe, Success};
+use crate::config::app::{Extractor, LoginRecipe, LogoutRecipe, Source, Success};
 use crate::domain::session::UserName;
 
 use super::answer_cookies::AnswerCookies;
+use super::extracted::Extracted;
 use super::form::Fields;
 use super::json::Json;
+use super::{claim, cookies};
 
 /// Groups that are taken from one login.
 const GROUPS_MAX: usize = 64;
 
 /// Bytes of one group's name.
 const GROUP_BYTES_MAX: usize = 128;
-
-/// What an extractor found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum Extracted {
-    /// Nothing: it is not there.
-    #[default]
-    Absent,
-    /// One text, or the texts of a list.
-    Values(Vec<String>),
-    /// Twice, oversized, not a text, or read in different ways: whoever wrote it is not believed.
-    Malformed,
-}
 
 /// The part of a request that recipes read.
 pub(crate) struct RequestView<'a> {
@@ -60,22 +50,21 @@ pub(crate) struct Told {
 pub(crate) fn reads_request(recipes: &[&LoginRecipe]) -> bool {
     recipes.iter().any(|recipe| {
         let in_body = |extractor: &Option<Extractor>| {
-            matches!(extractor, Some(Extractor::Form(_) | Extractor::Json(_)))
+            let source = extractor.as_ref().map(|extractor| &extractor.source);
+            matches!(source, Some(Source::Form(_) | Source::Json(_)))
         };
         !recipe.json.is_empty() || in_body(&recipe.user) || in_body(&recipe.groups)
     })
 }
 
 /// Whether this recipe must read the answer's body.
-pub(crate) fn reads_answer(recipe: &LoginRecipe, issued: &[Extractor]) -> bool {
-    let in_body = |extractor: &Extractor| matches!(extractor, Extractor::AnswerJson(_));
+pub(crate) fn reads_answer(recipe: &LoginRecipe, issued: &[Source]) -> bool {
+    let told = recipe.user.iter().chain(&recipe.groups);
     !recipe.success.json.is_empty()
-        || recipe
-            .user
-            .iter()
-            .chain(&recipe.groups)
+        || told
+            .map(|extractor| &extractor.source)
             .chain(issued)
-            .any(in_body)
+            .any(|source| matches!(source, Source::AnswerJson(_)))
 }
 
 /// The recipe that a request is trying, of those whose path and method match it.
@@ -114,46 +103,33 @@ fn holds(json: &Value, fields: &[(String, Option<Value>)]) -> bool {
 impl RequestView<'_> {
     /// What an extractor finds in this request; nothing where it looks into answers.
     fn find(&self, extractor: &Extractor, json: &Json) -> Extracted {
+        let found = self.find_in(&extractor.source, json);
+        claim::read(found, extractor.claim.as_deref())
+    }
+
+    fn find_in(&self, source: &Source, json: &Json) -> Extracted {
         let fields = || Fields::of(self.parts, self.body);
-        match extractor {
-            Extractor::Form(name) => fields().in_form(name),
-            Extractor::Query(name) => fields().in_query(name),
-            Extractor::Json(_) if *json == Json::Doubtful => Extracted::Malformed,
-            Extractor::Json(pointer) => from_json(json.said(), pointer),
-            Extractor::Header(name) => match from_headers(&self.parts.headers, name) {
-                Extracted::Values(_) if !self.is_trusted => Extracted::Malformed,
-                found => found,
-            },
-            Extractor::AnswerHeader(_)
-            | Extractor::AnswerJson(_)
-            | Extractor::AnswerCookie { .. } => Extracted::Absent,
+        match source {
+            Source::Form(name) => fields().in_form(name),
+            Source::Query(name) => fields().in_query(name),
+            Source::Json(_) if *json == Json::Doubtful => Extracted::Malformed,
+            Source::Json(pointer) => Extracted::in_json(json.said(), pointer),
+            Source::Header(name) => {
+                self.if_trusted(Extracted::in_headers(&self.parts.headers, name))
+            }
+            Source::Cookie(name) => self.if_trusted(cookies::only(&self.parts.headers, name)),
+            Source::AnswerHeader(_) | Source::AnswerJson(_) | Source::AnswerCookie { .. } => {
+                Extracted::Absent
+            }
         }
     }
-}
 
-fn from_json(json: Option<&Value>, pointer: &str) -> Extracted {
-    match json.and_then(|json| json.pointer(pointer)) {
-        None | Some(Value::Null) => Extracted::Absent,
-        Some(Value::String(text)) => Extracted::Values(vec![text.clone()]),
-        Some(Value::Number(number)) => Extracted::Values(vec![number.to_string()]),
-        Some(Value::Array(items)) => items
-            .iter()
-            .map(|item| item.as_str().map(ToOwned::to_owned))
-            .collect::<Option<Vec<_>>>()
-            .map_or(Extracted::Malformed, Extracted::Values),
-        Some(Value::Bool(_) | Value::Object(_)) => Extracted::Malformed,
-    }
-}
-
-fn from_headers(headers: &HeaderMap, name: &HeaderName) -> Extracted {
-    let mut found = headers.get_all(name).iter();
-    match (found.next(), found.next()) {
-        (None, _) => Extracted::Absent,
-        (Some(_), Some(_)) => Extracted::Malformed,
-        (Some(value), None) => match value.to_str() {
-            Ok(text) => Extracted::Values(vec![text.to_owned()]),
-            Err(_) => Extracted::Malformed,
-        },
+    /// What was found where anybody can write: not believed, unless a trusted peer vouches for it.
+    fn if_trusted(&self, found: Extracted) -> Extracted {
+        match found {
+            Extracted::Values(_) if !self.is_trusted => Extracted::Malformed,
+            found => found,
+        }
     }
 }
 
@@ -169,15 +145,22 @@ pub(crate) struct AnswerView<'a> {
 
 impl AnswerView<'_> {
     /// What an extractor finds in this answer; nothing where it looks into requests.
-    pub(crate) fn find(&self, extractor: &Extractor) -> Extracted {
-        match extractor {
-            Extractor::AnswerHeader(name) => from_headers(&self.parts.headers, name),
-            Extractor::AnswerJson(pointer) => from_json(self.json, pointer),
-            Extractor::AnswerCookie { name, part } => self.cookie_part(name, *part),
-            Extractor::Form(_)
-            | Extractor::Query(_)
-            | Extractor::Json(_)
-            | Extractor::Header(_) => Extracted::Absent,
+    fn find(&self, extractor: &Extractor) -> Extracted {
+        let found = self.find_in(&extractor.source);
+        claim::read(found, extractor.claim.as_deref())
+    }
+
+    /// What stands at a place of this answer.
+    pub(crate) fn find_in(&self, source: &Source) -> Extracted {
+        match source {
+            Source::AnswerHeader(name) => Extracted::in_headers(&self.parts.headers, name),
+            Source::AnswerJson(pointer) => Extracted::in_json(self.json, pointer),
+            Source::AnswerCookie { name, part } => self.cookie_part(name, *part),
+            Source::Form(_)
+            | Source::Query(_)
+            | Source::Json(_)
+            | Source::Header(_)
+            | Source::Cookie(_) => Extracted::Absent,
         }
     }
 

@@ -13,9 +13,9 @@ use crate::domain::access::{Client, RequestFacts, Safety};
 use crate::domain::decide::Stale;
 use crate::domain::session::EndReason;
 
-use super::body::Body;
 use super::error::{ProxyError, Told};
 use super::page;
+use super::upstream::AnswerBody;
 
 /// Says that the gateway made this answer, and why.
 pub(crate) const MADE_HERE: HeaderName = HeaderName::from_static("curfew-verdict");
@@ -88,7 +88,7 @@ fn sentence(stale: Stale) -> &'static str {
 }
 
 /// Answers a request that may not go on.
-pub(crate) fn refuse(refusal: Refusal<'_>) -> Response<Body> {
+pub(crate) fn refuse(refusal: Refusal<'_>) -> Response<AnswerBody> {
     let Refusal {
         app,
         facts: RequestFacts { client, safety, .. },
@@ -118,7 +118,7 @@ pub(crate) fn refuse(refusal: Refusal<'_>) -> Response<Body> {
 }
 
 /// Answers a request with an error.
-pub(crate) fn fail(error: &ProxyError, client: Client) -> Response<Body> {
+pub(crate) fn fail(error: &ProxyError, client: Client) -> Response<AnswerBody> {
     let told = error.told();
     let mut answer = match client {
         Client::Navigation => html(told.status, page::error(told.status, told.sentence)),
@@ -159,8 +159,8 @@ fn with_reason(page: &str, stale: Stale) -> String {
     format!("{page}{separator}{REASON_PARAMETER}={}", code(stale))
 }
 
-fn redirect(to: &str) -> Response<Body> {
-    let mut answer = Response::new(Body::empty());
+fn redirect(to: &str) -> Response<AnswerBody> {
+    let mut answer = Response::new(AnswerBody::empty());
     *answer.status_mut() = StatusCode::SEE_OTHER;
     match HeaderValue::from_str(to) {
         Ok(location) => answer.headers_mut().insert(LOCATION, location),
@@ -171,7 +171,7 @@ fn redirect(to: &str) -> Response<Body> {
     answer
 }
 
-fn page_answer(stale: Stale, login: Option<String>, unsent: bool) -> Response<Body> {
+fn page_answer(stale: Stale, login: Option<String>, unsent: bool) -> Response<AnswerBody> {
     let body = page::refused(sentence(stale), login.as_deref(), unsent);
     let mut answer = html(StatusCode::UNAUTHORIZED, body);
     answer
@@ -181,7 +181,7 @@ fn page_answer(stale: Stale, login: Option<String>, unsent: bool) -> Response<Bo
 }
 
 /// 401 with a problem document (RFC 9457).
-fn problem_answer(app: &App, stale: Stale, login: Option<&str>) -> Response<Body> {
+fn problem_answer(app: &App, stale: Stale, login: Option<&str>) -> Response<AnswerBody> {
     let code = code(stale);
     let mut document = json!({
         "type": format!("urn:curfew:{code}"),
@@ -208,12 +208,12 @@ fn challenge(code: &str) -> HeaderValue {
         .unwrap_or(HeaderValue::from_static("Curfew"))
 }
 
-fn custom_answer(custom: &CustomAnswer, stale: Stale) -> Response<Body> {
+fn custom_answer(custom: &CustomAnswer, stale: Stale) -> Response<AnswerBody> {
     let body = custom
         .body
         .replace("{code}", code(stale))
         .replace("{detail}", sentence(stale));
-    let mut answer = Response::new(Body::whole(body));
+    let mut answer = Response::new(AnswerBody::whole(body));
     *answer.status_mut() = custom.status;
     for (name, value) in &custom.headers {
         answer.headers_mut().append(name, value.clone());
@@ -221,23 +221,23 @@ fn custom_answer(custom: &CustomAnswer, stale: Stale) -> Response<Body> {
     answer
 }
 
-fn html(status: StatusCode, body: String) -> Response<Body> {
-    let mut answer = Response::new(Body::whole(body));
+fn html(status: StatusCode, body: String) -> Response<AnswerBody> {
+    let mut answer = Response::new(AnswerBody::whole(body));
     *answer.status_mut() = status;
     let kind = HeaderValue::from_static("text/html; charset=utf-8");
     answer.headers_mut().insert(CONTENT_TYPE, kind);
     answer
 }
 
-fn problem(status: StatusCode, document: &serde_json::Value) -> Response<Body> {
-    let mut answer = Response::new(Body::whole(document.to_string()));
+fn problem(status: StatusCode, document: &serde_json::Value) -> Response<AnswerBody> {
+    let mut answer = Response::new(AnswerBody::whole(document.to_string()));
     *answer.status_mut() = status;
     let kind = HeaderValue::from_static("application/problem+json");
     answer.headers_mut().insert(CONTENT_TYPE, kind);
     answer
 }
 
-fn mark(answer: &mut Response<Body>, code: &str) {
+fn mark(answer: &mut Response<AnswerBody>, code: &str) {
     let headers = answer.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(value) = HeaderValue::from_str(&format!("refuse; code={code}")) {

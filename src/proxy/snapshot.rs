@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::app::{App, Extractor};
-use crate::config::carrier::{Carrier, SessionShape};
+use crate::config::app::{App, Source};
+use crate::config::carrier::Carrier;
 use crate::config::{Config, Waits};
 use crate::domain::identity::Sid;
 use crate::domain::session::CookieScope;
 use crate::telemetry::metrics::{AppMetrics, Metrics};
 
-use super::adopt::Adoption;
+use super::adoption::Adoption;
 use super::bind::SCOPES_MAX;
 use super::upstream::Upstreams;
 
@@ -77,7 +77,7 @@ impl AppRuntime {
 
     /// Whether a cookie is the id's, of its group, or an auth cookie.
     pub(crate) fn owns_cookie(&self, name: &str) -> bool {
-        self.own_cookies().any(|own| own == name)
+        self.app.shape.owns_cookie(name)
     }
 
     /// Remembers where the app set its cookies.
@@ -102,7 +102,7 @@ impl AppRuntime {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         scopes.extend(seen);
-        for name in self.own_cookies() {
+        for name in self.app.shape.cookie_names() {
             scopes.extend(self.app.expire_at.iter().map(|at| CookieScope {
                 name: name.into(),
                 path: Some(at.path.as_str().into()),
@@ -124,20 +124,6 @@ impl AppRuntime {
         }
         once
     }
-
-    fn own_cookies(&self) -> impl Iterator<Item = &str> {
-        cookies_of(&self.app.shape)
-    }
-}
-
-/// The id's cookies, their group, and the auth cookies.
-fn cookies_of(shape: &SessionShape) -> impl Iterator<Item = &str> {
-    let ids = shape.carriers.iter().filter_map(|carrier| match carrier {
-        Carrier::Cookie(name) => Some(name),
-        _ => None,
-    });
-    let all = ids.chain(&shape.group).chain(&shape.auth_cookies);
-    all.map(String::as_str)
 }
 
 /// An adoption goes on, or stays stopped, over a reload that leaves its date as it was.
@@ -165,14 +151,15 @@ fn upstreams(app: &App, waits: &Waits, before: &[Arc<AppRuntime>]) -> Arc<Upstre
 fn read_cookies(app: &App) -> Vec<String> {
     let told = app.logins.iter().flat_map(|recipe| {
         let extractors = recipe.user.iter().chain(&recipe.groups);
-        let cookies = extractors.filter_map(|extractor| match extractor {
-            Extractor::AnswerCookie { name, .. } => Some(name),
+        let cookies = extractors.filter_map(|extractor| match &extractor.source {
+            Source::AnswerCookie { name, .. } => Some(name),
             _ => None,
         });
         cookies.chain(&recipe.success.cookie)
     });
     let told = told.map(String::as_str);
-    cookies_of(&app.shape)
+    app.shape
+        .cookie_names()
         .chain(told)
         .map(str::to_owned)
         .collect()

@@ -9,5 +9,6 @@ pub(crate) mod handle;
 pub(crate) mod patience;
 pub(crate) mod progress;
 pub(crate) mod registry;
+mod signal;
 pub(crate) mod tunnel;
 pub(crate) mod websocket;

@@ -12,14 +12,13 @@ use crate::domain::identity::Sid;
 use crate::telemetry::metrics::StreamCut;
 
 use super::Proxy;
-use super::body::Body;
 use super::error::ProxyError;
 use super::head::hygiene;
 use super::snapshot::AppRuntime;
 use super::stream::handle::StreamHandle;
 use super::stream::registry::{StreamKey, StreamKind};
 use super::stream::tunnel::{Why, tunnel};
-use super::upstream::Received;
+use super::upstream::{AnswerBody, Received};
 
 /// The client's side of an upgrade, where the request asks for one that passes.
 pub(crate) fn wanted(client: Client, parts: &mut request::Parts) -> Option<OnUpgrade> {
@@ -38,7 +37,7 @@ pub(crate) fn join(
     client: Option<OnUpgrade>,
     mut parts: response::Parts,
     body: Received,
-) -> Result<Response<Body>, ProxyError> {
+) -> Result<Response<AnswerBody>, ProxyError> {
     let Some(client) = client else {
         return Err(ProxyError::UpgradeUnasked);
     };
@@ -65,7 +64,7 @@ pub(crate) fn join(
     });
     hygiene::clean_response(&mut parts.headers);
     hygiene::ask_for_websocket(&mut parts.headers);
-    Ok(Response::from_parts(parts, Body::empty()))
+    Ok(Response::from_parts(parts, AnswerBody::empty()))
 }
 
 /// A tunnel is registered under the session it was opened with; one of a public route, which

@@ -21,13 +21,16 @@ use crate::clock::monotonic;
 use crate::config::Waits;
 use crate::config::app::Upstream;
 
-use super::body::Body;
+use super::body::{Body, RequestBody};
 use super::error::{ProxyError, UpstreamFailure};
 use super::stream::progress::{Direction, Progress};
 use connection::Connection;
 use server::Server;
 
 pub(crate) use received::Received;
+
+/// The body of an answer: an app's, or the gateway's own.
+pub(crate) type AnswerBody = Body<Received>;
 
 /// How often an upload is looked at within the wait for an answer. By one such part the wait may be
 /// longer than it was meant to be.
@@ -72,7 +75,7 @@ impl Upstreams {
     pub(crate) async fn send(
         &self,
         parts: request::Parts,
-        body: Body,
+        body: RequestBody,
     ) -> Result<Response<Received>, ProxyError> {
         let upload = body.progress().cloned();
         let sent = pin!(self.send_in_turn(origin_form(parts)?, body));
@@ -113,7 +116,7 @@ impl Upstreams {
     async fn send_in_turn(
         &self,
         parts: request::Parts,
-        body: Body,
+        body: RequestBody,
     ) -> Result<Response<Received>, ProxyError> {
         let mut request = Request::from_parts(parts, body);
         let mut refused = ProxyError::Upstream(UpstreamFailure::Address);
@@ -138,12 +141,12 @@ impl Upstreams {
 enum Sent {
     Answered(Response<Received>),
     /// A new connection is needed; nothing has been done about the request.
-    Unsent(Request<Body>),
+    Unsent(Request<RequestBody>),
 }
 
 async fn send_over_kept(
     server: &Arc<Server>,
-    mut request: Request<Body>,
+    mut request: Request<RequestBody>,
 ) -> Result<Sent, ProxyError> {
     while let Some(connection) = server.kept(monotonic()) {
         let again = is_repeatable(&request).then(|| without_body(&request));
@@ -164,17 +167,17 @@ async fn send_over_kept(
 async fn send_over(
     mut connection: Connection,
     server: &Arc<Server>,
-    request: Request<Body>,
-) -> Result<Response<Received>, TrySendError<Request<Body>>> {
+    request: Request<RequestBody>,
+) -> Result<Response<Received>, TrySendError<Request<RequestBody>>> {
     let answer: Response<Incoming> = connection.exchange(request).await?;
     Ok(answer.map(|body| Received::new(body, connection, Arc::clone(server))))
 }
 
-fn is_repeatable(request: &Request<Body>) -> bool {
+fn is_repeatable(request: &Request<RequestBody>) -> bool {
     request.method().is_idempotent() && request.body().is_empty()
 }
 
-fn without_body(request: &Request<Body>) -> Request<Body> {
+fn without_body(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut again = Request::new(Body::empty());
     *again.method_mut() = request.method().clone();
     *again.uri_mut() = request.uri().clone();

@@ -68,6 +68,7 @@ fn the_documentation_lists_every_way_with_its_test() {
     let (_, table) = page.split_once("| an app whose … |").unwrap_or_default();
     let listed: BTreeSet<&str> = table.split('`').filter(|name| name.contains('_')).collect();
     let sources = [
+        include_str!("apps/beliefs.rs"),
         include_str!("apps/logins.rs"),
         include_str!("apps/ids.rs"),
         include_str!("apps/logouts.rs"),

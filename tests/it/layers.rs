@@ -1,6 +1,8 @@
 //! The layers of `src/lib.rs`, held by reading the imports; and a few laws of the house that no
 //! lint knows.
 
+mod circles;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

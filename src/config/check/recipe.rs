@@ -4,7 +4,9 @@ use http::{Method, StatusCode};
 
 use super::pattern::RawPattern;
 use super::{Checker, items};
-use crate::config::app::{Extractor, LoginRecipe, LogoutRecipe, Page, RequestPattern, Success};
+use crate::config::app::{
+    Extractor, LoginRecipe, LogoutRecipe, Page, RequestPattern, Source, Success,
+};
 use crate::config::defaults;
 use crate::config::fault::{At, Code, Fault, Place};
 use crate::config::raw::app::{RawLogin, RawLogout, RawSuccess};
@@ -111,21 +113,13 @@ impl Checker<'_> {
             return Ok(None);
         };
         let extractor = self.extractor(told).ok_or(())?;
-        match &extractor {
-            Extractor::Form(_) | Extractor::Json(_) => {
-                self.has_a_body(reading.methods, &told.place)
-            }
-            Extractor::Header(_) if !reading.trusts_proxies => self.findings.push(
-                Fault::warning(
-                    Code::Forgeable,
-                    &told.place,
-                    "any client can write this header, so it never yields a looser limit",
-                )
-                .help("write trusted_proxies at the listener, or learn it from the answer"),
-            ),
+        match &extractor.source {
+            Source::Form(_) | Source::Json(_) => self.has_a_body(reading.methods, &told.place),
+            Source::Header(_) if !reading.trusts_proxies => self.forgeable("header", told),
+            Source::Cookie(_) if !reading.trusts_proxies => self.forgeable("cookie", told),
             _ => {}
         }
-        if matches!(extractor, Extractor::Form(_)) && reading.judges_json {
+        if matches!(extractor.source, Source::Form(_)) && reading.judges_json {
             let message = "a body is a form or JSON, and `json` asks for JSON";
             self.error(
                 Code::Extractor,
@@ -137,6 +131,15 @@ impl Checker<'_> {
         Ok(Some(extractor))
     }
 
+    fn forgeable(&self, kind: &str, told: &At<String>) {
+        let message =
+            format!("any client can write this {kind}, so it never yields a looser limit");
+        self.findings.push(
+            Fault::warning(Code::Forgeable, &told.place, message)
+                .help("write trusted_proxies at the listener, or learn it from the answer"),
+        );
+    }
+
     /// Where a login's groups are found: not where the client tells them, who would choose his own.
     fn groups(
         &self,
@@ -144,8 +147,9 @@ impl Checker<'_> {
         reading: Reading<'_>,
     ) -> Result<Option<Extractor>, ()> {
         let groups = self.learned(told, reading)?;
-        if let (Some(told), Some(Extractor::Form(_) | Extractor::Query(_) | Extractor::Json(_))) =
-            (told, &groups)
+        let source = groups.as_ref().map(|groups| &groups.source);
+        if let (Some(told), Some(Source::Form(_) | Source::Query(_) | Source::Json(_))) =
+            (told, source)
         {
             let message = "whoever logs in writes this, and would choose his own groups";
             let help = "write \"answer-json:/POINTER\" or another part of the answer, or the \"header:NAME\" of a trusted proxy";

@@ -1,7 +1,7 @@
 //! How an app's session looks on the wire.
 
 use super::{Checker, every, items};
-use crate::config::app::{ExpireAt, Extractor};
+use crate::config::app::{ExpireAt, Source};
 use crate::config::carrier::{AuthorizationRule, Carrier, SessionShape};
 use crate::config::fault::{At, Code};
 use crate::config::raw::app::{RawExpireAt, RawSession};
@@ -80,18 +80,17 @@ impl Checker<'_> {
     }
 
     /// Where else the app announces an id: in what only an answer holds.
-    pub(super) fn issued(&self, raw: &RawSession) -> Vec<Extractor> {
+    pub(super) fn issued(&self, raw: &RawSession) -> Vec<Source> {
         let told = items(raw.issued.as_ref());
-        let extractors = told.iter().filter_map(|told| {
+        let sources = told.iter().filter_map(|told| {
             let extractor = self.extractor(told)?;
-            if matches!(
-                extractor,
-                Extractor::AnswerHeader(_) | Extractor::AnswerJson(_)
-            ) {
-                return Some(extractor);
-            }
-            let (message, help) = match extractor {
-                Extractor::AnswerCookie { .. } => (
+            let (message, help) = match extractor.source {
+                _ if extractor.claim.is_some() => (
+                    "an id is the whole of what the app announces",
+                    "write \"answer-header:NAME\" or \"answer-json:/POINTER\"",
+                ),
+                source @ (Source::AnswerHeader(_) | Source::AnswerJson(_)) => return Some(source),
+                Source::AnswerCookie { .. } => (
                     "a Set-Cookie announces an id by itself",
                     "write the cookie into `id` or `also`",
                 ),
@@ -103,7 +102,7 @@ impl Checker<'_> {
             self.error(Code::Extractor, &told.place, message, help);
             None
         });
-        extractors.collect()
+        sources.collect()
     }
 
     pub(super) fn expire_at(&self, raw: &[At<RawExpireAt>]) -> Vec<ExpireAt> {

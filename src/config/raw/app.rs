@@ -177,7 +177,8 @@ pub(crate) struct RawLogin {
     /// Where its form is shown: a path, which is public, or `same` where the app shows it in place
     /// of any protected page. Default: nowhere, a program logs in.
     pub(crate) page: Option<At<String>>,
-    /// Where the user's name is found: an extractor such as `form:j_username`.
+    /// Where the user's name is found: an extractor such as `form:j_username`, or
+    /// `claim:sub in answer-cookie:token`.
     pub(crate) user: Option<At<String>>,
     /// Where his groups are found: an extractor.
     pub(crate) groups: Option<At<String>>,

@@ -1,7 +1,7 @@
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
-use super::{Kept, Pair, canonical, pairs, without};
+use super::{Extracted, Kept, Pair, canonical, only, pairs, without};
 use crate::proxy::names;
 
 fn headers(values: &[&str]) -> HeaderMap {
@@ -123,6 +123,27 @@ fn a_name_that_only_some_readers_see_is_hidden() {
         let headers = headers(&[text]);
         assert!(!pairs(&headers).any(|pair| hides(&pair)), "{text:?}");
     }
+}
+
+#[test]
+fn a_cookie_that_some_server_finds_twice_or_elsewhere_is_not_the_only_one() {
+    let one = |value: &str| Extracted::Values(vec![value.to_owned()]);
+    for (values, expected) in [
+        (&["S=x; a=1"][..], one("x")),
+        (&["a=1", "S=\"x\""], one("x")),
+        (&["a=1"], Extracted::Absent),
+        (&[], Extracted::Absent),
+        (&["S=x; S=x"], Extracted::Malformed),
+        (&["S=x", "S=y"], Extracted::Malformed),
+        (&["S=x; $S=y"], Extracted::Malformed),
+        (&["a=1, S=x"], Extracted::Malformed),
+        (&["S=x; a=1, S=y"], Extracted::Malformed),
+    ] {
+        assert_eq!(only(&headers(values), "S"), expected, "{values:?}");
+    }
+    let mut latin = HeaderMap::new();
+    latin.insert(COOKIE, HeaderValue::from_bytes(b"S=\xe9").unwrap());
+    assert_eq!(only(&latin, "S"), Extracted::Malformed);
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::config::app::App;
 use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
-use crate::domain::session::{Record, Session, State};
+use crate::domain::session::{Companion, Phase, Record, Session};
 use crate::domain::time::Timestamp;
 use crate::proxy::Proxy;
 use crate::proxy::answer_cookies::AnswerCookies;
@@ -15,7 +16,7 @@ use crate::store::StoreError;
 use crate::store::op::Bound;
 use crate::telemetry::metrics::StoreOp;
 
-use super::{Asked, Lesson};
+use super::lesson::{Asked, Lesson};
 
 /// An id that nobody logged in with. Above the caps it is not recorded, and so is not admitted.
 pub(super) async fn found(
@@ -26,7 +27,7 @@ pub(super) async fn found(
 ) -> Result<Lesson, ProxyError> {
     if !proxy.anonymous.admit(asked.client, asked.now) {
         asked.app.metrics.anonymous_unrecorded();
-        return Ok(Lesson::Nothing);
+        return Ok(Lesson::NoRoom);
     }
     let session = Arc::new(blank(proxy, asked, None, cookies));
     let new = successor(asked, sid, session, asked.now);
@@ -36,7 +37,7 @@ pub(super) async fn found(
         Succession::Dropped => Ok(Lesson::Dropped),
         Succession::Full => {
             asked.app.metrics.anonymous_unrecorded();
-            Ok(Lesson::Nothing)
+            Ok(Lesson::NoRoom)
         }
     }
 }
@@ -44,24 +45,35 @@ pub(super) async fn found(
 /// An app that announces an id which is known: alive, it may just say it again; dead, it stays
 /// dead whatever the app says.
 async fn taken(proxy: &Proxy, asked: &Asked, sid: Sid) -> Result<Lesson, ProxyError> {
-    let found = proxy
-        .timed(StoreOp::LookUp, proxy.store.look_up(&[sid]))
-        .await?;
-    let alive = |record: &Record| {
-        record.state == State::Alive && *record.session.app == *asked.app.app.name
-    };
     // Only an anonymous session may be announced to a request that did not carry it: whoever
     // gets an authenticated one's id by an answer would be logged in without a login.
-    let harmless = found
-        .records
-        .first()
-        .and_then(Option::as_ref)
-        .is_some_and(|record| alive(record) && !record.session.is_authenticated());
+    let harmless = living(proxy, asked, sid)
+        .await?
+        .is_some_and(|session| !session.is_authenticated());
     Ok(if harmless {
         Lesson::Nothing
     } else {
         Lesson::Dropped
     })
+}
+
+/// The session of this app that is alive under an id.
+pub(super) async fn living(
+    proxy: &Proxy,
+    asked: &Asked,
+    sid: Sid,
+) -> Result<Option<Arc<Session>>, ProxyError> {
+    let found = proxy
+        .timed(StoreOp::LookUp, proxy.store.look_up(&[sid]))
+        .await?;
+    let App { name, bounds, .. } = &*asked.app.app;
+    let policy = &asked.snapshot.config.policy;
+    let is_alive = |record: &Record| {
+        let phase = record.phase(policy, *bounds, &found.cuts, asked.now);
+        matches!(phase, Phase::Live { .. }) && record.session.app == *name
+    };
+    let record = found.records.into_iter().next().flatten();
+    Ok(record.filter(is_alive).map(|record| record.session))
 }
 
 pub(super) async fn rotate(
@@ -72,8 +84,8 @@ pub(super) async fn rotate(
     sid: Sid,
 ) -> Result<Lesson, ProxyError> {
     let mut session = (*live.session).clone();
-    session.companions = bind::companions(asked, Some(&live.session), cookies);
-    session.scopes = bind::scopes(asked, Some(&live.session), cookies);
+    session.companions = companions(asked, Some(&live.session), cookies);
+    session.scopes = bind::scopes(&asked.app.app, Some(&live.session), cookies);
     let new = successor(asked, sid, Arc::new(session), live.last_active);
     match succession::rotate(proxy, live.sid, new).await? {
         Succession::Alive => {
@@ -92,8 +104,8 @@ pub(super) async fn bind_companions(
     cookies: &AnswerCookies,
     live: &Live,
 ) -> Result<(), StoreError> {
-    let companions = bind::companions(asked, Some(&live.session), cookies);
-    let scopes = bind::scopes(asked, Some(&live.session), cookies);
+    let companions = companions(asked, Some(&live.session), cookies);
+    let scopes = bind::scopes(&asked.app.app, Some(&live.session), cookies);
     if companions == live.session.companions && scopes == live.session.scopes {
         return Ok(());
     }
@@ -113,6 +125,11 @@ pub(super) async fn bind_companions(
         .map(drop)
 }
 
+fn companions(asked: &Asked, before: Option<&Session>, cookies: &AnswerCookies) -> Vec<Companion> {
+    let keys = &asked.snapshot.config.keys;
+    bind::companions(&asked.app.app, keys, before, cookies)
+}
+
 /// A session that begins with this request.
 ///
 /// Of a predecessor, where a login has one, it takes over the group, which the app may go on
@@ -123,7 +140,7 @@ pub(super) fn blank(
     before: Option<&Session>,
     cookies: &AnswerCookies,
 ) -> Session {
-    let mut companions = bind::companions(asked, before, cookies);
+    let mut companions = companions(asked, before, cookies);
     let auth_cookies = &asked.app.app.shape.auth_cookies;
     companions.retain(|companion| {
         let logs_in = auth_cookies.iter().any(|name| **name == *companion.name);
@@ -144,7 +161,7 @@ pub(super) fn blank(
         device: None,
         policy: asked.snapshot.config.policy.version,
         companions,
-        scopes: bind::scopes(asked, before, cookies),
+        scopes: bind::scopes(&asked.app.app, before, cookies),
         token: None,
     }
 }

@@ -16,8 +16,8 @@ use crate::store::event::build::{self, end_event};
 use crate::store::op::{Bound, InPlaceLogin, Touched};
 use crate::telemetry::metrics::{LoginOutcome, StoreOp};
 
-use super::id::{blank, successor};
-use super::{Asked, Lesson, facts, facts_of};
+use super::id::{blank, living, successor};
+use super::lesson::{Asked, Lesson};
 
 pub(super) async fn log_in(
     proxy: &Proxy,
@@ -43,7 +43,7 @@ pub(super) async fn log_in(
         (None, Some(sid)) => log_in_anew(proxy, asked, sid, Arc::clone(&session)).await?,
         (None, None) => Lesson::Nothing,
     };
-    if matches!(lesson, Lesson::LoggedIn(_)) {
+    if lesson.login().is_some() {
         if let Some(attempt) = &asked.attempt {
             asked
                 .app
@@ -96,7 +96,7 @@ async fn log_in_anew(
     let event = login_event(asked, &session);
     let old = asked.live.as_ref().map(|live| {
         let ends = live.session.is_authenticated();
-        let end = || Box::new(end_event(facts_of(asked, live), EndReason::Reauthenticated));
+        let end = || Box::new(end_event(asked.facts_of(live), EndReason::Reauthenticated));
         Predecessor {
             app: &asked.app,
             live,
@@ -106,9 +106,33 @@ async fn log_in_anew(
     let new = successor(asked, sid, Arc::clone(&session), asked.now);
     match succession::log_in(proxy, old, new, event).await? {
         Succession::Alive => Ok(Lesson::LoggedIn(session)),
-        Succession::Dropped | Succession::Taken => Ok(Lesson::Dropped),
+        Succession::Taken => said_again(proxy, asked, sid, &session).await,
+        Succession::Dropped => Ok(Lesson::Dropped),
         Succession::Full => Err(ProxyError::StoreFull),
     }
+}
+
+/// A login whose answer announces an id that is known. An app that has one token for each user says
+/// it again while it is alive: then its session goes on, with its clocks. A dead one stays dead, and
+/// another user's is nothing to announce.
+async fn said_again(
+    proxy: &Proxy,
+    asked: &Asked,
+    sid: Sid,
+    login: &Session,
+) -> Result<Lesson, ProxyError> {
+    let user = |session: &Session| Some(session.login.as_ref()?.user.clone());
+    let goes_on = living(proxy, asked, sid)
+        .await?
+        .is_some_and(|session| user(&session) == user(login));
+    if !goes_on {
+        return Ok(Lesson::Dropped);
+    }
+    if let Some(attempt) = &asked.attempt {
+        let outcome = LoginOutcome::Unlearned;
+        asked.app.metrics.login_seen(attempt.recipe, outcome);
+    }
+    Ok(Lesson::Nothing)
 }
 
 /// The app kept its id: the record begins a new generation in place, under a new lineage.
@@ -120,7 +144,7 @@ async fn log_in_place(
 ) -> Result<Lesson, ProxyError> {
     let mut events: Vec<SessionEvent> = Vec::with_capacity(2);
     if live.session.is_authenticated() {
-        events.push(end_event(facts_of(asked, live), EndReason::Reauthenticated));
+        events.push(end_event(asked.facts_of(live), EndReason::Reauthenticated));
     }
     events.push(login_event(asked, &session));
     let new = successor(asked, live.sid, Arc::clone(&session), asked.now);
@@ -148,7 +172,7 @@ async fn log_in_place(
                     asked.now,
                 );
             }
-            Ok(Lesson::LoggedIn(session))
+            Ok(Lesson::LoggedInPlace(session))
         }
         Touched::Ended(_) | Touched::Superseded(_) | Touched::Unknown => Ok(Lesson::Dropped),
     }
@@ -156,5 +180,5 @@ async fn log_in_place(
 
 fn login_event(asked: &Asked, session: &Session) -> SessionEvent {
     let limits = session.limits(&asked.snapshot.config.policy, asked.app.app.bounds);
-    build::login_event(facts(asked, session, asked.now, &limits))
+    build::login_event(asked.facts(session, asked.now, &limits))
 }

@@ -14,7 +14,7 @@ use crate::domain::decide::Live;
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::session::EndReason;
 
-use super::handle::{CutSignal, StreamHandle};
+use super::signal::CutSignal;
 
 /// Streams that one gateway runs at a time, at most. More would be more connections than a
 /// process has descriptors for; it bounds the registry at some 40 MiB.
@@ -95,8 +95,12 @@ impl StreamRegistry {
         }))
     }
 
-    /// Registers a stream until its handle is dropped.
-    pub(crate) fn open(&self, key: StreamKey, kind: StreamKind) -> Result<StreamHandle, Full> {
+    /// Registers a stream until its registration is dropped.
+    pub(super) fn register(
+        &self,
+        key: StreamKey,
+        kind: StreamKind,
+    ) -> Result<(Arc<CutSignal>, Registration), Full> {
         self.reserve(kind)?;
         let signal = Arc::new(CutSignal::default());
         let StreamKey { lineage, sid, app } = key;
@@ -115,7 +119,7 @@ impl StreamRegistry {
             place: (lineage, number),
             kind,
         };
-        Ok(StreamHandle::new(signal, registration))
+        Ok((signal, registration))
     }
 
     /// Cuts all streams of a lineage and answers how many there were. They are no longer watched.

@@ -20,11 +20,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
 
-use crate::proxy::body::Body;
+use crate::proxy::body::RequestBody;
 
 /// A connection.
 pub(super) struct Connection {
-    sender: SendRequest<Body>,
+    sender: SendRequest<RequestBody>,
     /// What reads and writes; none once it is over.
     driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
 }
@@ -53,8 +53,8 @@ impl Connection {
     /// With the request itself where nothing of it was sent.
     pub(super) async fn exchange(
         &mut self,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
         let mut answer = pin!(self.sender.try_send_request(request));
         yield_now().await;
         let answer = poll_fn(|cx| {

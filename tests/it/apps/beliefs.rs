@@ -1,8 +1,8 @@
 //! What nobody can make the gateway believe of a login.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::answer::Answer;
+use crate::harness::answer::{Answer, token};
 use crate::harness::app::{LegacyApp, Sessions};
 use crate::harness::gateway::Gateway;
 use crate::harness::span;
@@ -11,8 +11,18 @@ use super::logins_were;
 
 /// An app that logs in whoever calls `/login`, as `user` finds his name, behind these listeners.
 async fn idle_timeout_of(listeners: &str, user: &str, login: (&str, &str, &str)) -> &'static str {
-    let app = LegacyApp::start(|seen| match seen.path() {
-        "/login" => Answer::json(&json!({})).set_cookie("SID=S1; Path=/"),
+    idle_timeout_after(json!({}), listeners, user, login).await
+}
+
+/// The same of an app that says this of the login.
+async fn idle_timeout_after(
+    answer: Value,
+    listeners: &str,
+    user: &str,
+    login: (&str, &str, &str),
+) -> &'static str {
+    let app = LegacyApp::start(move |seen| match seen.path() {
+        "/login" => Answer::json(&answer).set_cookie("SID=S1; Path=/"),
         _ => Answer::page("content"),
     })
     .await;
@@ -43,19 +53,57 @@ async fn idle_timeout_of(listeners: &str, user: &str, login: (&str, &str, &str))
     }
 }
 
-#[tokio::test]
-async fn no_header_of_an_untrusted_peer_tells_the_user() {
-    let claim = ("x-remote-user", "buyer", "");
-    let user = "header:x-remote-user";
-    let anybody = idle_timeout_of("", user, claim).await;
+async fn tells_the_user_for_trusted_peers_alone(user: &str, login: (&str, &str, &str)) {
+    let anybody = idle_timeout_of("", user, login).await;
     assert_eq!(anybody, "the strictest");
     let elsewhere =
         "[[listeners]]\naddress = \"127.0.0.1:0\"\ntrusted_proxies = [\"192.0.2.0/24\"]";
-    let stranger = idle_timeout_of(elsewhere, user, claim).await;
+    let stranger = idle_timeout_of(elsewhere, user, login).await;
     assert_eq!(stranger, "the strictest");
     let here = "[[listeners]]\naddress = \"127.0.0.1:0\"\ntrusted_proxies = [\"127.0.0.1\"]";
-    let proxy = idle_timeout_of(here, user, claim).await;
+    let proxy = idle_timeout_of(here, user, login).await;
     assert_eq!(proxy, "the buyer's");
+}
+
+#[tokio::test]
+async fn no_header_of_an_untrusted_peer_tells_the_user() {
+    let login = ("x-remote-user", "buyer", "");
+    tells_the_user_for_trusted_peers_alone("header:x-remote-user", login).await;
+}
+
+#[tokio::test]
+async fn no_cookie_and_no_token_of_an_untrusted_peer_tells_the_user() {
+    let login = ("cookie", "a=1; sso=buyer", "");
+    tells_the_user_for_trusted_peers_alone("cookie:sso", login).await;
+    let token = token(&json!({ "https://example.com/user": "buyer" }));
+    let user = "claim:https://example.com/user in header:authorization";
+    let login = ("authorization", &*format!("Bearer {token}"), "");
+    tells_the_user_for_trusted_peers_alone(user, login).await;
+    let user = "claim:https://example.com/user in cookie:sso";
+    let login = ("cookie", &*format!("sso={token}"), "");
+    tells_the_user_for_trusted_peers_alone(user, login).await;
+}
+
+#[tokio::test]
+async fn no_token_that_cannot_be_read_in_one_way_tells_the_user() {
+    let told = async |token: String| {
+        let user = "claim:/sub in answer-json:/access_token";
+        let answer = json!({ "access_token": token });
+        idle_timeout_after(answer, "", user, ("accept", "*/*", "")).await
+    };
+    let good = token(&json!({ "sub": "buyer" }));
+    assert_eq!(told(good.clone()).await, "the buyer's");
+    let (signed, _) = good.rsplit_once('.').unwrap_or_default();
+    for token in [
+        signed.to_owned(),
+        format!("{good}.{good}"),
+        format!("{signed}.{}", "A".repeat(16 * 1024)),
+        // {"sub":"buyer","sub":"buyer"}
+        "e30.eyJzdWIiOiJidXllciIsInN1YiI6ImJ1eWVyIn0.".to_owned(),
+        String::new(),
+    ] {
+        assert_eq!(told(token.clone()).await, "the strictest", "{token}");
+    }
 }
 
 #[tokio::test]

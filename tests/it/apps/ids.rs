@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::harness::answer::Answer;
 use crate::harness::app::{FORM_APP, LegacyApp, Seen, Sessions, form_app};
-use crate::harness::browser::{HOST, script};
+use crate::harness::browser::{Browser, HOST, script};
 use crate::harness::gateway::Gateway;
 use crate::harness::span;
 
@@ -229,6 +229,84 @@ async fn a_dead_id_is_sent_again_with_the_next_login() {
     has_the_buyers_limits(&gateway, &app, &mut browser, "/home").await;
 }
 
+/// An app with two doors, each of which sets the id at a Path of its own.
+async fn two_doors() -> (LegacyApp, Gateway) {
+    let sessions = Sessions::default();
+    let app = LegacyApp::start(move |seen| {
+        let path = match seen.path() {
+            "/login" => "/",
+            "/shop/login" => "/shop",
+            _ => return Answer::page("content"),
+        };
+        if seen.form("password").as_deref() == Some("wrong") {
+            return Answer::page("wrong password");
+        }
+        let id = sessions.create(seen.form("username").as_deref());
+        Answer::redirect("/home").set_cookie(&format!("SID={id}; Path={path}"))
+    })
+    .await;
+    let policy = r#"
+        [[apps]]
+        name = "app"
+        session = { id = "cookie:SID" }
+        [[apps.logins]]
+        path = "/login"
+        user = "form:username"
+        success = { status = [302], new_session = true }
+        [[apps.logins]]
+        path = "/shop/login"
+        user = "form:username"
+        success = { status = [302], new_session = true }
+        "#;
+    let gateway = Gateway::with(&app, policy).await;
+    (app, gateway)
+}
+
+#[tokio::test]
+async fn a_login_with_the_ids_of_two_living_sessions_is_not_locked_out_by_the_one_that_is_left() {
+    let (app, gateway) = two_doors().await;
+    let (mut browser, mut other) = (gateway.browser(), gateway.browser());
+    browser.submit("/login", "username=buyer").await;
+    let page = other.submit("/shop/login", "username=buyer").await;
+    browser.jar.take(HOST, "/shop/login", &page.headers);
+    let refused = browser.fetch("/shop/list").await;
+    assert_eq!(refused.refusal(), "session_mixed");
+
+    let failed = "username=buyer&password=wrong";
+    let page = browser.submit("/shop/login", failed).await;
+    assert_eq!(page.set_cookies(), Vec::<&str>::new(), "nobody logged in");
+    let page = browser.submit("/shop/login", "username=buyer").await;
+    assert_eq!(app.last().all("cookie"), Vec::<&str>::new());
+    let [set, expired] = page.set_cookies()[..] else {
+        panic!("{page:?}");
+    };
+    assert_eq!(set, "SID=S3; Path=/shop");
+    assert!(expired.starts_with("SID=; Path=/; Max-Age=0"), "{expired}");
+    logins_were(&gateway, &["buyer", "buyer", "buyer"]).await;
+    has_the_buyers_limits(&gateway, &app, &mut browser, "/shop/list").await;
+}
+
+#[tokio::test]
+async fn a_login_is_not_locked_out_by_the_id_that_it_replaces_at_another_path() {
+    let (app, gateway) = two_doors().await;
+    let mut browser = gateway.browser();
+    browser.submit("/login", "username=buyer").await;
+    browser.submit("/shop/login", "username=buyer").await;
+    assert_eq!(app.last().cookie("SID"), Some("S1"), "it was alive");
+    logins_were(&gateway, &["buyer", "buyer"]).await;
+    assert_eq!(browser.fetch("/shop/list").await.text(), "content");
+
+    // The same where the old id has died meanwhile, or was never recorded.
+    browser.submit("/login", "username=buyer").await;
+    browser.jar.forget("SID");
+    browser.jar.put(HOST, "SID", "S1");
+    browser.submit("/shop/login", "username=buyer").await;
+    assert_eq!(browser.fetch("/shop/list").await.text(), "content");
+    browser.jar.put(HOST, "SID", "never-issued");
+    browser.submit("/shop/login", "username=buyer").await;
+    has_the_buyers_limits(&gateway, &app, &mut browser, "/shop/list").await;
+}
+
 #[tokio::test]
 async fn a_cookie_has_a_path_and_is_secure_and_lives_long_and_holds_colons() {
     const TICKET: &str = "buyer:1767254400:Zm9v+/bar==:x";
@@ -373,4 +451,136 @@ async fn ids_in_authorization_are_issued_by_a_header() {
         Answer::json(&json!({})).header("x-session-token", token)
     })
     .await;
+}
+
+/// An app whose users each have one token, of which this is how it is told at the login.
+async fn one_token_for_each_user(
+    issued: &str,
+    tell: impl Fn(&str) -> Answer + Send + Sync + 'static,
+) -> (LegacyApp, Gateway) {
+    let app = LegacyApp::start(move |seen| match seen.path() {
+        "/api/login" => {
+            let user = seen.json()["user"].as_str().unwrap_or_default().to_owned();
+            tell(&format!("token-of-{user}"))
+        }
+        _ => Answer::page("content"),
+    })
+    .await;
+    let policy = format!(
+        r#"
+        [[apps]]
+        name = "app"
+        session = {{ id = "authorization:Session", issued = ["{issued}"] }}
+        [[apps.logins]]
+        path = "/api/login"
+        user = "json:/user"
+        success = {{ status = [200], new_session = true }}
+        "#
+    );
+    let gateway = Gateway::with(&app, &policy).await;
+    (app, gateway)
+}
+
+#[tokio::test]
+async fn no_login_is_answered_with_a_body_that_tells_a_dead_id() {
+    let (app, gateway) = one_token_for_each_user("answer-json:/token", |token| {
+        Answer::json(&json!({ "token": token })).set_cookie("lang=en")
+    })
+    .await;
+    let mut browser = gateway.browser();
+    let buyer = json!({ "user": "buyer" });
+    let with = |browser: &Browser| {
+        let request = script(browser.request("GET", "/api/orders"));
+        request.header("authorization", "Session token-of-buyer")
+    };
+    let told = browser.post_json("/api/login", &buyer).await;
+    assert_eq!(told.json()["token"], "token-of-buyer");
+
+    // Alive, it is said again to its own user, and its session goes on with its clocks.
+    gateway.advance(span("10m"));
+    let told = browser.post_json("/api/login", &buyer).await;
+    assert_eq!(told.json()["token"], "token-of-buyer");
+    gateway.advance(span("4m 59s 999ms"));
+    assert_eq!(browser.send(with(&browser), "").await.text(), "content");
+
+    gateway.advance(span("15m"));
+    let refused = browser.send(with(&browser), "").await;
+    assert_eq!(refused.refusal(), "session_idle_timeout");
+    let before = app.count();
+    let refused = browser.post_json("/api/login", &buyer).await;
+    assert_eq!(app.count(), before + 1, "the app logged him in");
+    assert_eq!(
+        (refused.status.as_u16(), refused.refusal()),
+        (401, "session_unknown")
+    );
+    assert!(
+        !refused.text().contains("token-of-buyer"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(refused.set_cookies(), Vec::<&str>::new());
+    logins_were(&gateway, &["buyer"]).await;
+}
+
+#[tokio::test]
+async fn no_answer_has_a_header_that_tells_a_dead_id() {
+    let (_app, gateway) = one_token_for_each_user("answer-header:x-session-token", |token| {
+        Answer::json(&json!({ "ok": true })).header("x-session-token", token)
+    })
+    .await;
+    let mut browser = gateway.browser();
+    let buyer = json!({ "user": "buyer" });
+    let told = browser.post_json("/api/login", &buyer).await;
+    assert_eq!(told.header("x-session-token"), "token-of-buyer");
+    gateway.revoke(json!({ "user": "buyer" })).await;
+    let told = browser.post_json("/api/login", &buyer).await;
+    assert_eq!(told.json(), json!({ "ok": true }));
+    assert_eq!(told.header("x-session-token"), "");
+    logins_were(&gateway, &["buyer"]).await;
+}
+
+#[tokio::test]
+async fn no_answer_tells_an_id_for_which_there_is_no_room() {
+    let sessions = Sessions::default();
+    let app = LegacyApp::start(move |seen| {
+        let id = sessions.create(None);
+        match seen.path() {
+            // A first step, which logs nobody in.
+            "/api/login" => Answer::json(&json!({ "token": id })),
+            _ => Answer::page("content")
+                .header("x-session-token", &id)
+                .set_cookie(&format!("SID={id}")),
+        }
+    })
+    .await;
+    let policy = r#"
+        [anonymous]
+        sessions_per_client_max = 1
+        [[apps]]
+        name = "app"
+        access = "public"
+        [apps.session]
+        id = "cookie:SID"
+        also = ["authorization:Session"]
+        issued = ["answer-header:x-session-token", "answer-json:/token"]
+        [[apps.logins]]
+        path = "/api/login"
+        success = { status = [200], json = { "/user" = "*" }, new_session = true }
+        "#;
+    let gateway = Gateway::with(&app, policy).await;
+    let browser = gateway.browser();
+    let first = browser.get("/").await;
+    assert_eq!(first.set_cookies(), ["SID=S1"]);
+    assert_eq!(first.header("x-session-token"), "S1");
+    let second = browser.get("/").await;
+    assert_eq!(second.text(), "content");
+    assert_eq!(second.set_cookies(), Vec::<&str>::new());
+    assert_eq!(second.header("x-session-token"), "");
+    let request = browser.request("POST", "/api/login");
+    let third = browser.send(request, "").await;
+    assert_eq!(
+        (third.status.as_u16(), third.refusal()),
+        (503, "store_full")
+    );
+    assert!(!third.text().contains("S3"), "{}", third.text());
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::answer::Answer;
+use crate::harness::answer::{Answer, token};
 use crate::harness::app::{LegacyApp, Seen, Sessions};
 use crate::harness::gateway::Gateway;
 use crate::harness::span;
@@ -362,6 +362,57 @@ async fn an_api_login_in_json_names_its_user_at_an_array_position_after_a_step_w
     assert_eq!(app.last().json(), second, "the body passes as it came");
     logins_were(&gateway, &["buyer"]).await;
     has_the_buyers_limits(&gateway, &app, &mut browser, "/api/orders").await;
+}
+
+#[tokio::test]
+async fn a_login_is_answered_with_a_token_whose_claims_name_the_user_and_his_groups() {
+    let sessions = Sessions::default();
+    let app = LegacyApp::start(move |seen| match seen.path() {
+        // Whoever signs on is told so in a token, and so is his browser.
+        "/sso/login" => {
+            let user = seen.form("mail").unwrap_or_default();
+            let id = sessions.create(Some(&user));
+            let roles = seen.form("roles").unwrap_or_default();
+            let roles: Vec<&str> = roles.split_whitespace().collect();
+            let claims = json!({ "sub": user, "realm_access": { "roles": roles } });
+            Answer::redirect("/home")
+                .set_cookie(&format!("SID={id}; Path=/"))
+                .set_cookie(&format!("access_token={}; Path=/", token(&claims)))
+        }
+        _ => Answer::page("content"),
+    })
+    .await;
+    let policy = r#"
+        [roles.buyer]
+        idle = "15m"
+        absolute = "8h"
+        users = ["buyer"]
+        [roles.approver]
+        idle = "5m"
+        absolute = "4h"
+        groups = ["approvers"]
+        [[apps]]
+        name = "app"
+        session = { id = "cookie:SID" }
+        [[apps.logins]]
+        path = "/sso/login"
+        user = "claim:sub in answer-cookie:access_token"
+        groups = "claim:/realm_access/roles in answer-cookie:access_token"
+        success = { status = [302], new_session = true, cookie = "access_token" }
+        "#;
+    let gateway = Gateway::with(&app, policy).await;
+    let (mut one, mut other) = (gateway.browser(), gateway.browser());
+    one.submit("/sso/login", "mail=buyer&roles=staff").await;
+    let both = "mail=other&roles=staff+approvers";
+    other.submit("/sso/login", both).await;
+    logins_were(&gateway, &["buyer", "other"]).await;
+    let logins = gateway.events("login", 2).await;
+    assert_eq!(logins[1]["roles"], json!(["approver"]));
+
+    gateway.advance(span("5m"));
+    let refused = other.fetch("/home").await;
+    assert_eq!(refused.refusal(), "session_idle_timeout");
+    has_the_buyers_limits(&gateway, &app, &mut one, "/home").await;
 }
 
 #[tokio::test]

@@ -21,6 +21,21 @@ pub(crate) async fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> St
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// Sends these bytes and reads the head of the answer, whatever follows it.
+pub(crate) async fn head(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let mut answer = Vec::new();
+    let talk = async {
+        let sent = stream.write_all(bytes.as_ref()).await;
+        sent.expect("it reads what is sent");
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(stream.read_u8().await.expect("a head ends"));
+        }
+    };
+    soon("the end of a head", talk).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
 /// The status of an answer; 0 where there was none.
 pub(crate) fn status(answer: &str) -> u16 {
     let status = answer
