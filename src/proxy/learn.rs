@@ -211,12 +211,12 @@ fn logged_out<'a>(
 }
 
 fn facts<'a>(
-    asked: &Asked,
+    asked: &'a Asked,
     session: &'a Session,
     last_active: Timestamp,
     limits: &'a Limits,
 ) -> EventFacts<'a> {
-    let policy = asked.snapshot.config.policy.version;
+    let policy = &asked.snapshot.config.policy;
     let client = Some(asked.client);
     EventFacts {
         session,
@@ -228,7 +228,7 @@ fn facts<'a>(
     }
 }
 
-fn facts_of<'a>(asked: &Asked, live: &'a Live) -> EventFacts<'a> {
+fn facts_of<'a>(asked: &'a Asked, live: &'a Live) -> EventFacts<'a> {
     facts(asked, &live.session, live.last_active, &live.limits)
 }
 

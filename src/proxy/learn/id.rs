@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
+use crate::domain::resolve::Setting;
 use crate::domain::session::{Record, Session, State};
 use crate::domain::time::Timestamp;
 use crate::proxy::Proxy;
@@ -158,7 +159,7 @@ pub(super) fn successor(
     last_active: Timestamp,
 ) -> Successor {
     let policy = &asked.snapshot.config.policy;
-    let limits = session.limits(policy, asked.app.app.bounds);
+    let limits = session.limits(policy, Setting::of_app(asked.app.app.bounds));
     let authenticated = session.is_authenticated();
     let due = authenticated.then(|| session.earliest_end(&limits, last_active));
     let forget_at = asked.snapshot.config.forget_at(authenticated, asked.now);
