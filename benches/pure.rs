@@ -13,7 +13,8 @@ use curfew::domain::cuts::Cuts;
 use curfew::domain::decide::{Company, Decision, Found, Rules, decide};
 use curfew::domain::identity::{Keyring, Lineage, Sid};
 use curfew::domain::limits::{Bounds, Limits};
-use curfew::domain::policy::{Holder, Policy, PolicyVersion, Role, RoleName};
+use curfew::domain::policy::{Policy, PolicyVersion, Role, RoleName};
+use curfew::domain::resolve::{Facts, Holder, Setting};
 use curfew::domain::session::{CookieScope, Login, Record, Session, State, UserName};
 use curfew::domain::time::Timestamp;
 use curfew::store::memory::MemoryStore;
@@ -54,7 +55,10 @@ fn resolve_a_buyer(bencher: Bencher<'_, '_>) {
     let policy = policy();
     let held = [RoleName::new("buyer")];
     bencher.bench(|| -> Limits {
-        policy.resolve(Bounds::default(), Holder::Authenticated(black_box(&held)))
+        policy.resolve(Facts {
+            holder: Holder::Authenticated(black_box(&held)),
+            setting: Setting::default(),
+        })
     });
 }
 
@@ -73,7 +77,7 @@ fn bench_decide(bencher: Bencher<'_, '_>, found: &[Found]) {
     let (policy, cuts) = (policy(), Cuts::default());
     let rules = Rules {
         policy: &policy,
-        app: Bounds::default(),
+        setting: Setting::default(),
         cuts: &cuts,
         now: NOW,
     };
@@ -206,6 +210,7 @@ fn policy() -> Policy {
         anonymous_idle: IDLE,
         anonymous_absolute: 2 * IDLE,
         roles: vec![role("approver", IDLE / 3), role("buyer", IDLE)],
+        ..Policy::default()
     }
 }
 

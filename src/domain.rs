@@ -9,5 +9,6 @@ pub mod decide;
 pub mod identity;
 pub mod limits;
 pub mod policy;
+pub mod resolve;
 pub mod session;
 pub mod time;

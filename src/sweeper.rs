@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::cuts::Cuts;
 use crate::domain::identity::Sid;
+use crate::domain::resolve::Setting;
 use crate::domain::session::{EndReason, Phase, Record};
 use crate::domain::time::Timestamp;
 use crate::store::event::build::EventFacts;
@@ -122,12 +123,8 @@ impl Sweeper {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let config = Arc::clone(&self.config.borrow());
-        match record.phase(
-            &config.policy,
-            config.bounds_of(&record.session.app),
-            cuts,
-            now,
-        ) {
+        let setting = Setting::of_app(config.bounds_of(&record.session.app));
+        match record.phase(&config.policy, setting, cuts, now) {
             Phase::Live { left, .. } => {
                 self.timed(StoreOp::Rearm, self.store.rearm(sid, now.plus(left)))
                     .await
@@ -146,12 +143,13 @@ impl Sweeper {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let session = &record.session;
-        let limits = session.limits(&config.policy, config.bounds_of(&session.app));
+        let setting = Setting::of_app(config.bounds_of(&session.app));
+        let limits = session.limits(&config.policy, setting);
         let facts = EventFacts {
             session,
             last_active: record.last_active,
             limits: &limits,
-            policy: config.policy.version,
+            policy: &config.policy,
             at: now,
             client: None,
         };

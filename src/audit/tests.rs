@@ -15,7 +15,7 @@ use crate::config::Sink;
 use crate::domain::decide::Stale;
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::limits::{Limit, Limits, Rule};
-use crate::domain::policy::{PolicyVersion, RoleName};
+use crate::domain::policy::{Policy, PolicyVersion, RoleName};
 use crate::domain::session::{EndReason, Login, Session, UserName};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
@@ -62,10 +62,13 @@ fn told<T>(session: &Session, tell: impl FnOnce(EventFacts<'_>) -> T) -> T {
         session,
         last_active: STARTED,
         limits: &Limits {
-            idle: limit.clone(),
+            idle: limit,
             absolute: limit,
         },
-        policy: PolicyVersion(1),
+        policy: &Policy {
+            version: PolicyVersion(1),
+            ..Policy::default()
+        },
         at: ENDED,
         client: None,
     })

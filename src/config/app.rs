@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use crate::domain::access::{Access, Activity, LoginPage, OnStale};
-use crate::domain::limits::Bounds;
+use crate::domain::limits::{Bounds, RouteBounds};
 use crate::domain::time::Timestamp;
 
 use super::carrier::SessionShape;
@@ -131,6 +131,21 @@ pub struct RequestPattern {
 }
 
 impl RequestPattern {
+    /// Which requests are meant, in one line: methods, path, query, headers.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for method in &self.methods {
+            text.push_str(method.as_str());
+            text.push(' ');
+        }
+        text.push_str(&self.path_and_query());
+        for (name, value) in &self.headers {
+            let value = value.as_deref().unwrap_or("*");
+            text.push_str(&format!(" {name}: {value}"));
+        }
+        text
+    }
+
     /// The path and the query in one text; a login without a name is called by it.
     pub fn path_and_query(&self) -> String {
         let mut text = self.path.text.clone();
@@ -153,6 +168,8 @@ pub struct RouteRule {
     pub activity: Activity,
     /// What becomes of stale requests.
     pub on_stale: OnStale,
+    /// Its own limits.
+    pub limits: RouteBounds,
 }
 
 /// One route.

@@ -3,6 +3,7 @@
 //! Each part returns `None` where it pushed a fault, and goes on to find the others first.
 
 mod app;
+mod cover;
 mod extractor;
 mod http_words;
 mod limits;
@@ -12,6 +13,8 @@ mod pattern;
 mod reach;
 mod recipe;
 mod records;
+mod roles;
+mod route;
 mod secrets;
 mod session;
 mod store;
@@ -45,7 +48,7 @@ impl Checker<'_> {
         let admin = self.admin(raw.admin.as_ref());
         let store = self.store(raw.store.as_ref());
         let keys = self.keys(raw.store.as_ref());
-        let (policy, mut lines) = self.policy(raw);
+        let mut rules = self.policy(raw);
         let anonymous = self.anonymous_caps(raw.anonymous.as_ref());
         let trusts_proxies = raw.listeners.iter().any(|listener| {
             let trusted = listener.value.trusted_proxies.as_ref();
@@ -54,7 +57,7 @@ impl Checker<'_> {
         let apps: Vec<_> = raw
             .apps
             .iter()
-            .map(|app| self.app(app, trusts_proxies, &mut lines))
+            .map(|app| self.app(app, trusts_proxies, &mut rules))
             .collect();
         self.apps_between_them(&raw.apps, &apps);
         Some(Config {
@@ -62,8 +65,8 @@ impl Checker<'_> {
             admin: admin?,
             store: store?,
             keys: Arc::new(keys?),
-            policy,
-            lines,
+            policy: rules.policy,
+            lines: rules.lines,
             anonymous,
             apps: apps.into_iter().collect::<Option<_>>()?,
             records: self.records(raw.records.as_ref())?,

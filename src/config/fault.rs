@@ -66,11 +66,13 @@ pub enum Code {
     Forgeable,
     /// An app that keeps its id over the login.
     Fixation,
+    /// A limit that no session could ever reach.
+    NeverApplies,
 }
 
 impl Code {
     /// Every code, in the order of its number.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -99,6 +101,7 @@ impl Code {
         Self::NoSuccess,
         Self::Forgeable,
         Self::Fixation,
+        Self::NeverApplies,
     ];
 }
 

@@ -234,12 +234,13 @@ impl FromTable for RawAnonymous {
 /// A role: its limits, and who holds it.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{ "required": ["extends"] }, { "required": ["idle", "absolute"] }]))]
 pub(crate) struct RawRole {
-    /// How long a session lasts without activity.
-    #[schemars(required)]
+    /// Another role, whose limits it has where it sets none itself. Not its users.
+    pub(crate) extends: Option<At<String>>,
+    /// How long a session lasts without activity. Needed without `extends`.
     pub(crate) idle: Option<At<DurationText>>,
-    /// How long a session lasts since its login.
-    #[schemars(required)]
+    /// How long a session lasts since its login. Needed without `extends`.
     pub(crate) absolute: Option<At<DurationText>>,
     /// Users that hold it, as the application names them.
     pub(crate) users: Option<At<Vec<At<String>>>>,
@@ -249,9 +250,12 @@ pub(crate) struct RawRole {
 
 impl FromTable for RawRole {
     fn from_table(table: &mut TableReader<'_>) -> Self {
-        table.needs("idle", r#"idle = "15m""#);
-        table.needs("absolute", r#"absolute = "8h""#);
+        if !table.has("extends") {
+            table.needs("idle", r#"idle = "15m""#);
+            table.needs("absolute", r#"absolute = "8h""#);
+        }
         Self {
+            extends: table.value("extends"),
             idle: table.value("idle"),
             absolute: table.value("absolute"),
             users: table.list("users"),

@@ -79,6 +79,11 @@ impl<'a> TableReader<'a> {
             .push((key, fault.help(format!("write {example}"))));
     }
 
+    /// Whether a key is there, whatever it holds.
+    pub(super) fn has(&self, key: &'static str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// The value of a key, where it is there and of the right kind.
     pub(super) fn value<T: FromValue>(&mut self, key: &'static str) -> Option<At<T>> {
         let value = self.ask(key)?;

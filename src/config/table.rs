@@ -2,18 +2,16 @@
 //!
 //! Every limit comes from `Policy::resolve`, so that the table shows what the gateway does.
 
-use std::fmt::Write;
-use std::time::Duration;
-
 use comfy_table::Table;
 use comfy_table::presets::ASCII_FULL_CONDENSED;
 
 use crate::domain::access::{Access, Activity};
-use crate::domain::limits::{Limit, Rule};
-use crate::domain::policy::Holder;
+use crate::domain::limits::{LimitKind, Limits, RouteBounds, Rule};
+use crate::domain::policy::Policy;
+use crate::domain::resolve::{Facts, Holder, Setting};
 
 use super::Config;
-use super::app::{App, HostPattern, LoginRecipe, Page, RequestPattern, RouteRule};
+use super::app::{App, HostPattern, LoginRecipe, Page, Route, RouteRule};
 use super::value::Words;
 
 /// The limits of every app and role with the rules they come from, and every app's routes.
@@ -25,6 +23,10 @@ pub fn tables(config: &Config) -> String {
         out.push('\n');
         out.push_str(&limits(config, app).to_string());
         out.push('\n');
+        if let Some(table) = route_limits(config, app) {
+            out.push_str(&table.to_string());
+            out.push('\n');
+        }
         out.push_str(&routes(app).to_string());
         out.push('\n');
     }
@@ -55,50 +57,74 @@ fn heading(app: &App) -> String {
 
 fn limits(config: &Config, app: &App) -> Table {
     let mut table = empty_table(&["session", "idle", "from", "absolute", "from"]);
-    let mut row = |who: &str, holder: Holder<'_>| {
-        let limits = config.policy.resolve(app.bounds, holder);
-        table.add_row([
-            who.to_owned(),
-            after(&limits.idle),
-            origin(config, app, &limits.idle.rule),
-            after(&limits.absolute),
-            origin(config, app, &limits.absolute.rule),
-        ]);
-    };
-    for role in &config.policy.roles {
-        row(
-            role.name.as_str(),
-            Holder::Authenticated(std::slice::from_ref(&role.name)),
-        );
+    let setting = Setting::of_app(app.bounds);
+    for (who, limits) in of_everybody(&config.policy, setting) {
+        let [idle, absolute] = LimitKind::BOTH.map(|kind| cells(config, app, &limits, kind));
+        table.add_row([vec![who], idle, absolute].concat());
     }
-    row("(no role known)", Holder::Authenticated(&[]));
-    row("(no login)", Holder::Anonymous);
     table
 }
 
-fn after(limit: &Limit) -> String {
-    spelled(limit.after)
+/// What the routes with limits of their own make of everybody's, where there are any.
+fn route_limits(config: &Config, app: &App) -> Option<Table> {
+    let with_limits = |route: &&Route| route.rule.limits != RouteBounds::default();
+    let mut table = empty_table(&["requests", "session", "idle", "from", "absolute", "from"]);
+    for route in app.routes.iter().filter(with_limits) {
+        let setting = Setting {
+            app: app.bounds,
+            route: route.rule.limits,
+        };
+        for (who, limits) in of_everybody(&config.policy, setting) {
+            let [idle, absolute] = LimitKind::BOTH.map(|kind| cells(config, app, &limits, kind));
+            table.add_row([vec![route.pattern.text(), who], idle, absolute].concat());
+        }
+    }
+    (!table.is_empty()).then_some(table)
 }
 
-fn spelled(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
+/// The limits of each role, of a user without any, and of a visitor.
+fn of_everybody(policy: &Policy, setting: Setting) -> Vec<(String, Limits)> {
+    let of = |holder| policy.resolve(Facts { holder, setting });
+    let roles = policy.roles.iter().map(|role| {
+        let held = std::slice::from_ref(&role.name);
+        (role.name.to_string(), of(Holder::Authenticated(held)))
+    });
+    let others = [
+        ("(no role known)", Holder::Authenticated(&[])),
+        ("(no login)", Holder::Anonymous),
+    ];
+    let others = others.map(|(who, holder)| (who.to_owned(), of(holder)));
+    roles.chain(others).collect()
+}
+
+/// How long, and by which rule.
+fn cells(config: &Config, app: &App, limits: &Limits, kind: LimitKind) -> Vec<String> {
+    let limit = limits.of(kind);
+    let after = humantime::format_duration(limit.after).to_string();
+    vec![after, origin(config, app, limit.rule, kind)]
 }
 
 /// Which rule gave a limit, and on which line it stands.
-fn origin(config: &Config, app: &App, rule: &Rule) -> String {
+fn origin(config: &Config, app: &App, rule: Rule, kind: LimitKind) -> String {
+    let policy = &config.policy;
     let mut text = match rule {
         Rule::Ceiling => "ceiling".to_owned(),
         Rule::App => format!("app {}", app.name),
-        Rule::Role(name) => format!("role {name}"),
-        Rule::Unmapped(name) => format!("strictest role, {name}"),
+        Rule::Role(id) => format!("role {}", policy.name_of_role(id)),
+        Rule::Unmapped(id) => format!("strictest role, {}", policy.name_of_role(id)),
         Rule::Anonymous => "anonymous".to_owned(),
+        Rule::Route(_) => "route".to_owned(),
         Rule::Adoption => format!("app {}, adopt_until", app.name),
     };
-    match config.lines.of(&app.name, rule) {
-        Some(line) => write!(text, ", line {line}"),
-        None => write!(text, ", default"),
+    if let Rule::Role(id) | Rule::Unmapped(id) = rule
+        && let Some(giver) = config.lines.giver(id, kind)
+    {
+        text.push_str(&format!(" by {}", policy.name_of_role(giver)));
     }
-    .expect("writing to a String cannot fail");
+    match config.lines.of(&app.name, rule, kind) {
+        Some(line) => text.push_str(&format!(", line {line}")),
+        None => text.push_str(", default"),
+    }
     text
 }
 
@@ -108,15 +134,16 @@ fn routes(app: &App) -> Table {
         access: Access::Public,
         activity: Activity::Active,
         on_stale: app.fallback.on_stale,
+        limits: RouteBounds::default(),
     };
     for recipe in &app.logins {
-        table.add_row(route(&pattern(&recipe.pattern), login, &login_note(recipe)));
+        table.add_row(route(&recipe.pattern.text(), login, &login_note(recipe)));
         if let Page::At(page) = &recipe.page {
             table.add_row(route(page, login, "login page"));
         }
     }
     for one in &app.routes {
-        table.add_row(route(&pattern(&one.pattern), one.rule, ""));
+        table.add_row(route(&one.pattern.text(), one.rule, ""));
     }
     table.add_row(route("everything else", app.fallback, ""));
     table
@@ -143,21 +170,6 @@ fn login_note(recipe: &LoginRecipe) -> String {
         Page::Same => "login; its page is the protected page".to_owned(),
         Page::At(_) | Page::None => "login".to_owned(),
     }
-}
-
-/// Which requests are meant, in one line: methods, path, query, headers.
-fn pattern(pattern: &RequestPattern) -> String {
-    let mut text = String::new();
-    for method in &pattern.methods {
-        text.push_str(method.as_str());
-        text.push(' ');
-    }
-    text.push_str(&pattern.path_and_query());
-    for (name, value) in &pattern.headers {
-        let value = value.as_deref().unwrap_or("*");
-        text.push_str(&format!(" {name}: {value}"));
-    }
-    text
 }
 
 fn empty_table(header: &[&str]) -> Table {
@@ -188,6 +200,10 @@ users = ["b"]
 idle = "5m"
 absolute = "4h"
 users = ["a"]
+[roles.deputy]
+extends = "approver"
+absolute = "1h"
+users = ["d"]
 [[apps]]
 name = "orders"
 hosts = ["*.example.com"]
@@ -205,6 +221,10 @@ success = { new_session = true }
 path = "/orders/poll"
 headers = { x-poll = "*" }
 activity = "passive"
+[[apps.routes]]
+path = "/orders/approve/**"
+methods = ["POST"]
+idle = "7m"
 "#;
 
     fn shown() -> String {
@@ -236,7 +256,7 @@ activity = "passive"
             "10m",
             "role buyer, line 6",
             "6h",
-            "app orders, line 14",
+            "app orders, line 18",
         ]);
         has_row(&[
             "approver",
@@ -249,8 +269,8 @@ activity = "passive"
             "(no role known)",
             "5m",
             "strictest role, approver, line 10",
-            "4h",
-            "strictest role, approver, line 10",
+            "1h",
+            "strictest role, deputy, line 14",
         ]);
         has_row(&[
             "(no login)",
@@ -258,6 +278,38 @@ activity = "passive"
             "ceiling, line 4",
             "2h",
             "anonymous, default",
+        ]);
+    }
+
+    #[test]
+    fn an_inherited_limit_names_who_has_it_and_where_it_is_written() {
+        has_row(&[
+            "deputy",
+            "5m",
+            "role deputy by approver, line 10",
+            "1h",
+            "role deputy, line 14",
+        ]);
+    }
+
+    #[test]
+    fn a_route_with_limits_of_its_own_shows_what_it_makes_of_everybodys() {
+        let route = "POST /orders/approve/**";
+        has_row(&[
+            route,
+            "buyer",
+            "7m",
+            "route, line 35",
+            "6h",
+            "app orders, line 18",
+        ]);
+        has_row(&[
+            route,
+            "approver",
+            "5m",
+            "role approver, line 10",
+            "4h",
+            "role approver, line 10",
         ]);
     }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
 use super::cuts::Cuts;
 use super::identity::{Lineage, Sid};
-use super::limits::{Bounds, Limits};
+use super::limits::{Limits, RouteBounds};
 use super::policy::Policy;
+use super::resolve::Setting;
 use super::session::{EndReason, Phase, Record, Session};
 use super::time::Timestamp;
 
@@ -64,6 +65,8 @@ pub struct Live {
     pub last_active: Timestamp,
     /// The limits in force.
     pub limits: Limits,
+    /// Of these, what the request's route says: a stream that it opens keeps it.
+    pub route: RouteBounds,
 }
 
 /// What becomes of a request.
@@ -104,8 +107,8 @@ pub struct Decision {
 pub struct Rules<'a> {
     /// The policy in force.
     pub policy: &'a Policy,
-    /// The app's own limits.
-    pub app: Bounds,
+    /// Where the request is judged.
+    pub setting: Setting,
     /// The table of cuts.
     pub cuts: &'a Cuts,
     /// The one reading of the clock.
@@ -222,7 +225,7 @@ fn judge_one(
     let Some(record) = &found.record else {
         return Err(Stale::Unknown);
     };
-    let limits = match record.phase(rules.policy, rules.app, rules.cuts, rules.now) {
+    let limits = match record.phase(rules.policy, rules.setting, rules.cuts, rules.now) {
         Phase::Live { limits, .. } => limits,
         Phase::Due(reason) => {
             due.push((found.sid, reason));
@@ -238,6 +241,7 @@ fn judge_one(
             session: Arc::clone(&record.session),
             last_active: record.last_active,
             limits,
+            route: rules.setting.route,
         }),
         Company::Partial => Err(Stale::Partial),
         Company::Foreign => Err(Stale::Foreign),

@@ -1,28 +1,68 @@
 //! The two limits, each with the rule it came from.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use super::policy::RoleName;
+/// Which of the two limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitKind {
+    /// Since the last active request.
+    Idle,
+    /// Since the login, or since the session started.
+    Absolute,
+}
 
-/// The rule that gave a limit. The config knows the line of each.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+impl LimitKind {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Idle, Self::Absolute];
+}
+
+/// A role, by its place in one policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RoleId(pub(super) u32);
+
+impl RoleId {
+    /// The role at this place of `Policy::roles`.
+    pub fn at(index: usize) -> Self {
+        Self(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+}
+
+/// A route with limits of its own. The same in every policy that has it: a stream keeps it over
+/// an edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RouteId(u64);
+
+impl RouteId {
+    /// The route of this app for the requests that `label` describes.
+    pub fn of(app: &str, label: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (app, label).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// The rule that gave a limit. The policy knows its name, the config its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// The deployment's `[ceiling]`.
     Ceiling,
     /// The app's own `idle` or `absolute`.
     App,
     /// A role the session holds.
-    Role(RoleName),
+    Role(RoleId),
     /// The strictest of all roles, because no mapping knew the user or the role is gone.
-    Unmapped(RoleName),
+    Unmapped(RoleId),
     /// `[anonymous]`: no login was seen.
     Anonymous,
+    /// The route of the request.
+    Route(RouteId),
     /// The app's `adopt_until`: its id was adopted.
     Adoption,
 }
 
 /// One limit and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     /// `elapsed >= after` ends the session.
     pub after: Duration,
@@ -31,7 +71,7 @@ pub struct Limit {
 }
 
 /// What a session may not reach.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Since the last active request.
     pub idle: Limit,
@@ -40,20 +80,38 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Takes over each limit of `other` that is smaller; the first to say so keeps the credit.
-    pub(super) fn tighten(&mut self, other: Bounds, rule: &Rule) {
-        for (limit, after) in [
-            (&mut self.idle, other.idle),
-            (&mut self.absolute, other.absolute),
-        ] {
-            if let Some(after) = after
-                && after < limit.after
-            {
-                *limit = Limit {
-                    after,
-                    rule: rule.clone(),
-                };
-            }
+    /// Where a fold over rules begins, of which at least one sets both limits.
+    pub(super) const UNBOUNDED: Self = Self {
+        idle: Limit::NONE,
+        absolute: Limit::NONE,
+    };
+
+    /// The limit of this kind.
+    pub fn of(&self, kind: LimitKind) -> Limit {
+        match kind {
+            LimitKind::Idle => self.idle,
+            LimitKind::Absolute => self.absolute,
+        }
+    }
+
+    /// Takes over each limit of a rule that is smaller; the first to say so keeps the credit.
+    pub(super) fn tighten(&mut self, other: Bounds, rule: Rule) {
+        self.idle.tighten(other.idle, rule);
+        self.absolute.tighten(other.absolute, rule);
+    }
+}
+
+impl Limit {
+    const NONE: Self = Self {
+        after: Duration::MAX,
+        rule: Rule::Ceiling,
+    };
+
+    fn tighten(&mut self, after: Option<Duration>, rule: Rule) {
+        if let Some(after) = after
+            && after < self.after
+        {
+            *self = Self { after, rule };
         }
     }
 }
@@ -65,4 +123,53 @@ pub struct Bounds {
     pub idle: Option<Duration>,
     /// An absolute timeout, where the rule sets one.
     pub absolute: Option<Duration>,
+}
+
+impl Bounds {
+    /// The limit of this kind.
+    pub fn of(&self, kind: LimitKind) -> Option<Duration> {
+        match kind {
+            LimitKind::Idle => self.idle,
+            LimitKind::Absolute => self.absolute,
+        }
+    }
+
+    /// Whether a limit is set at all.
+    pub fn is_set(&self) -> bool {
+        self.idle.is_some() || self.absolute.is_some()
+    }
+}
+
+/// The limits of the routes that a request may be meant for. Servers may read one request in
+/// several ways; the smallest of each limit holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RouteBounds {
+    /// The smallest idle timeout, and the route that sets it.
+    pub idle: Option<(Duration, RouteId)>,
+    /// The smallest absolute timeout, and the route that sets it.
+    pub absolute: Option<(Duration, RouteId)>,
+}
+
+impl RouteBounds {
+    /// The limits of one route.
+    pub fn of(id: RouteId, bounds: Bounds) -> Self {
+        Self {
+            idle: bounds.idle.map(|after| (after, id)),
+            absolute: bounds.absolute.map(|after| (after, id)),
+        }
+    }
+
+    /// The smaller of each limit.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let smaller = |one: Option<(Duration, RouteId)>, other| match (one, other) {
+            (Some((one, _)), Some((after, _))) if after < one => other,
+            (Some(_), _) => one,
+            (None, _) => other,
+        };
+        Self {
+            idle: smaller(self.idle, other.idle),
+            absolute: smaller(self.absolute, other.absolute),
+        }
+    }
 }

@@ -1,14 +1,15 @@
-//! Who may stay how long: roles, the ceiling, and `resolve`, the one place that answers it.
+//! Who may stay how long, as the administrator wrote it. What follows from it for one session is
+//! answered by `resolve`.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::limits::{Bounds, Limit, Limits, Rule};
+use super::limits::{Bounds, RoleId, RouteBounds, RouteId};
 
 /// A role's name in the policy.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RoleName(Arc<str>);
 
 impl RoleName {
@@ -30,7 +31,7 @@ impl fmt::Display for RoleName {
 }
 
 /// A role: its limits, and who holds it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Role {
     /// Its name.
     pub name: RoleName,
@@ -45,7 +46,7 @@ pub struct Role {
 }
 
 /// Names one state of the policy: a hash of the file, in eight hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct PolicyVersion(pub u32);
 
 impl fmt::Display for PolicyVersion {
@@ -54,8 +55,8 @@ impl fmt::Display for PolicyVersion {
     }
 }
 
-/// What the administrator said about time.
-#[derive(Debug, Clone)]
+/// What the administrator said about time. The default one admits nobody for any time.
+#[derive(Debug, Clone, Default)]
 pub struct Policy {
     /// Which state of the policy this is.
     pub version: PolicyVersion,
@@ -67,6 +68,19 @@ pub struct Policy {
     pub anonymous_absolute: Duration,
     /// All roles. `config` sees to it that there is at least one, and each name once.
     pub roles: Vec<Role>,
+    /// The routes of all apps that have limits of their own.
+    pub routes: Vec<RouteLimits>,
+}
+
+/// A route's own limits: they hold for requests that are meant for it, whoever makes them.
+#[derive(Debug, Clone)]
+pub struct RouteLimits {
+    /// Names it in limits.
+    pub id: RouteId,
+    /// Which requests are meant, as people are told.
+    pub label: Arc<str>,
+    /// Its limits.
+    pub bounds: Bounds,
 }
 
 /// Whose limits are asked for.
@@ -79,19 +93,6 @@ pub enum Holder<'a> {
 }
 
 impl Policy {
-    /// The limits of a session in an app: of all rules that apply, the smallest of each.
-    ///
-    /// A holder of no known role gets, for each limit, the smallest of all roles.
-    pub fn resolve(&self, app: Bounds, holder: Holder<'_>) -> Limits {
-        let mut limits = match holder {
-            Holder::Anonymous => self.anonymous(),
-            Holder::Authenticated(held) => self.held(held),
-        };
-        limits.tighten(app, &Rule::App);
-        limits.tighten(self.ceiling, &Rule::Ceiling);
-        limits
-    }
-
     /// The roles of a user and his groups, in the policy's order; none where no mapping knows him.
     pub fn roles_of(&self, user: Option<&str>, groups: &[impl AsRef<str>]) -> Vec<RoleName> {
         self.roles
@@ -115,61 +116,23 @@ impl Policy {
             .unwrap_or(self.anonymous_absolute)
     }
 
-    fn anonymous(&self) -> Limits {
-        Limits {
-            idle: Limit {
-                after: self.anonymous_idle,
-                rule: Rule::Anonymous,
-            },
-            absolute: Limit {
-                after: self.anonymous_absolute,
-                rule: Rule::Anonymous,
-            },
-        }
+    /// The name of a role that came from this policy.
+    pub fn name_of_role(&self, id: RoleId) -> &str {
+        let role = self.roles.get(id.0 as usize);
+        role.map_or("", |role| role.name.as_str())
     }
 
-    /// The smallest of the roles held; of all roles, where one that is held is not known.
-    ///
-    /// A role that was removed from the policy must not hand its holders to the roles that are
-    /// left: they may be looser than it was.
-    fn held(&self, held: &[RoleName]) -> Limits {
-        let known = |name: &RoleName| self.roles.iter().any(|role| role.name == *name);
-        if !held.is_empty() && held.iter().all(known) {
-            let roles = self.roles.iter().filter(|role| held.contains(&role.name));
-            return self.smallest(roles, Rule::Role);
-        }
-        self.smallest(self.roles.iter(), Rule::Unmapped)
+    /// The route of an id, where this policy has it.
+    pub fn route(&self, id: RouteId) -> Option<&RouteLimits> {
+        self.routes.iter().find(|route| route.id == id)
     }
 
-    fn smallest<'a>(
-        &'a self,
-        roles: impl Iterator<Item = &'a Role>,
-        rule: fn(RoleName) -> Rule,
-    ) -> Limits {
-        let mut limits: Option<Limits> = None;
-        for role in roles {
-            let bounds = Bounds {
-                idle: Some(role.idle),
-                absolute: Some(role.absolute),
-            };
-            let rule = rule(role.name.clone());
-            match &mut limits {
-                Some(limits) => limits.tighten(bounds, &rule),
-                None => {
-                    limits = Some(Limits {
-                        idle: Limit {
-                            after: role.idle,
-                            rule: rule.clone(),
-                        },
-                        absolute: Limit {
-                            after: role.absolute,
-                            rule,
-                        },
-                    });
-                }
-            }
-        }
-        limits.unwrap_or_else(|| self.anonymous())
+    /// The limits that these routes have in this policy; one that left it has none.
+    pub fn routes_now(&self, routes: RouteBounds) -> RouteBounds {
+        let ids = [routes.idle, routes.absolute].into_iter().flatten();
+        ids.filter_map(|(_, id)| self.route(id))
+            .map(|route| RouteBounds::of(route.id, route.bounds))
+            .fold(RouteBounds::default(), RouteBounds::and)
     }
 }
 
@@ -177,110 +140,32 @@ impl Policy {
 mod tests {
     use std::time::Duration;
 
-    use super::{Holder, Policy, PolicyVersion, Role, RoleName};
-    use crate::domain::limits::{Bounds, Rule};
+    use super::{Policy, PolicyVersion, Role, RoleName};
+    use crate::domain::limits::Bounds;
 
-    fn minutes(n: u64) -> Duration {
-        Duration::from_secs(60 * n)
-    }
-
-    fn role(name: &str, idle: u64, absolute: u64) -> Role {
+    fn role(name: &str) -> Role {
         Role {
             name: RoleName::new(name),
-            idle: minutes(idle),
-            absolute: minutes(absolute),
+            idle: Duration::from_secs(60),
+            absolute: Duration::from_secs(3600),
             users: [format!("{name}-1")].into(),
             groups: [format!("{name}s")].into(),
         }
     }
 
-    fn policy() -> Policy {
-        Policy {
-            version: PolicyVersion(1),
-            ceiling: Bounds {
-                idle: None,
-                absolute: Some(minutes(600)),
-            },
-            anonymous_idle: minutes(5),
-            anonymous_absolute: minutes(30),
-            roles: vec![
-                role("buyer", 15, 480),
-                role("approver", 5, 240),
-                role("auditor", 60, 60),
-            ],
-        }
-    }
-
-    #[track_caller]
-    fn check(held: &[&str], idle: (u64, &str), absolute: (u64, &str)) {
-        let held: Vec<RoleName> = held.iter().map(|name| RoleName::new(name)).collect();
-        let limits = policy().resolve(Bounds::default(), Holder::Authenticated(&held));
-        let told = |rule: &Rule| match rule {
-            Rule::Role(name) => name.to_string(),
-            Rule::Unmapped(name) => format!("?{name}"),
-            other => format!("{other:?}"),
-        };
-        assert_eq!(
-            (limits.idle.after, &*told(&limits.idle.rule)),
-            (minutes(idle.0), idle.1)
-        );
-        assert_eq!(
-            (limits.absolute.after, &*told(&limits.absolute.rule)),
-            (minutes(absolute.0), absolute.1)
-        );
-    }
-
-    #[test]
-    fn each_limit_is_the_smallest_of_the_roles_held() {
-        check(&["buyer"], (15, "buyer"), (480, "buyer"));
-        check(&["buyer", "approver"], (5, "approver"), (240, "approver"));
-        check(&["approver", "auditor"], (5, "approver"), (60, "auditor"));
-    }
-
-    #[test]
-    fn a_user_that_no_mapping_knows_gets_the_smallest_of_all_roles() {
-        check(&[], (5, "?approver"), (60, "?auditor"));
-    }
-
-    #[test]
-    fn a_role_that_left_the_policy_counts_as_the_strictest() {
-        check(&["buyer", "retired"], (5, "?approver"), (60, "?auditor"));
-    }
-
-    #[test]
-    fn the_app_and_the_ceiling_only_tighten() {
-        let app = Bounds {
-            idle: Some(minutes(10)),
-            absolute: Some(minutes(9000)),
-        };
-        let limits = policy().resolve(app, Holder::Authenticated(&[RoleName::new("buyer")]));
-        assert_eq!(
-            (limits.idle.after, limits.idle.rule),
-            (minutes(10), Rule::App)
-        );
-        assert_eq!(limits.absolute.rule, Rule::Role(RoleName::new("buyer")));
-
-        let mut tight = policy();
-        tight.ceiling.idle = Some(minutes(1));
-        let limits = tight.resolve(app, Holder::Anonymous);
-        assert_eq!(
-            (limits.idle.after, limits.idle.rule),
-            (minutes(1), Rule::Ceiling)
-        );
-        assert_eq!(
-            (limits.absolute.after, limits.absolute.rule),
-            (minutes(30), Rule::Anonymous)
-        );
-    }
-
     #[test]
     fn roles_come_from_users_and_from_groups() {
+        let policy = Policy {
+            version: PolicyVersion(1),
+            ceiling: Bounds::default(),
+            anonymous_idle: Duration::from_secs(60),
+            anonymous_absolute: Duration::from_secs(60),
+            roles: ["buyer", "approver", "auditor"].map(role).into(),
+            ..Policy::default()
+        };
         let names = |user, groups: &[&str]| -> Vec<String> {
-            policy()
-                .roles_of(user, groups)
-                .iter()
-                .map(ToString::to_string)
-                .collect()
+            let roles = policy.roles_of(user, groups);
+            roles.iter().map(ToString::to_string).collect()
         };
         assert_eq!(names(Some("buyer-1"), &["auditors"]), ["buyer", "auditor"]);
         assert_eq!(names(Some("nobody"), &[]), Vec::<String>::new());

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::cuts::Cuts;
 use super::identity::{Fingerprint, Lineage, Sid};
 use super::limits::{Bounds, Limits, Rule};
-use super::policy::{Holder, Policy, PolicyVersion, RoleName};
+use super::policy::{Policy, PolicyVersion, RoleName};
+use super::resolve::{Facts, Holder, Setting};
 use super::time::Timestamp;
 
 /// Why a lineage ended. The first reason stands.
@@ -169,12 +170,13 @@ impl Session {
         self.login.is_some()
     }
 
-    /// Whose limits it has.
-    pub fn holder(&self) -> Holder<'_> {
-        match &self.login {
+    /// What decides which rules limit it.
+    pub fn facts(&self, setting: Setting) -> Facts<'_> {
+        let holder = match &self.login {
             Some(login) => Holder::Authenticated(&login.roles),
             None => Holder::Anonymous,
-        }
+        };
+        Facts { holder, setting }
     }
 
     /// The roles it holds; none for an anonymous one.
@@ -188,13 +190,13 @@ impl Session {
     }
 
     /// The limits that the policy gives it, within its own `until`.
-    pub fn limits(&self, policy: &Policy, app: Bounds) -> Limits {
-        let mut limits = policy.resolve(app, self.holder());
+    pub fn limits(&self, policy: &Policy, setting: Setting) -> Limits {
+        let mut limits = policy.resolve(self.facts(setting));
         let own = Bounds {
             idle: None,
             absolute: self.until.map(|until| until.since(self.started)),
         };
-        limits.tighten(own, &Rule::Adoption);
+        limits.tighten(own, Rule::Adoption);
         limits
     }
 
@@ -264,7 +266,7 @@ impl Record {
     ///
     /// A cut comes before the limits, since somebody gave an order; the absolute timeout before
     /// the idle one, since no activity could have moved it.
-    pub fn phase(&self, policy: &Policy, app: Bounds, cuts: &Cuts, now: Timestamp) -> Phase {
+    pub fn phase(&self, policy: &Policy, setting: Setting, cuts: &Cuts, now: Timestamp) -> Phase {
         match self.state {
             State::Pending => return Phase::Pending,
             State::Ended { reason, .. } => return Phase::Ended(reason),
@@ -274,7 +276,7 @@ impl Record {
         if cuts.cover(&self.session) {
             return Phase::Due(EndReason::Revoked);
         }
-        let limits = self.session.limits(policy, app);
+        let limits = self.session.limits(policy, setting);
         let absolute_left = limits
             .absolute
             .after

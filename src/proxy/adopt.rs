@@ -14,6 +14,7 @@ use crate::config::Caps;
 use crate::domain::cuts::Cuts;
 use crate::domain::decide::Found;
 use crate::domain::identity::Sid;
+use crate::domain::resolve::Setting;
 use crate::domain::session::{Login, Record, Session, State};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
@@ -153,13 +154,13 @@ impl Proxy {
         session: &Session,
     ) -> Result<Activated, StoreError> {
         let policy = &exchange.snapshot.config.policy;
-        let limits = session.limits(policy, app.app.bounds);
+        let limits = session.limits(policy, Setting::of_app(app.app.bounds));
         let now = exchange.now;
         let event = adopted_event(EventFacts {
             session,
             last_active: now,
             limits: &limits,
-            policy: policy.version,
+            policy,
             at: now,
             client: Some(exchange.origin.address),
         });

@@ -6,6 +6,8 @@ use crate::clock::Clock;
 use crate::config::load;
 use crate::domain::decide::Live;
 use crate::domain::identity::{Lineage, Sid};
+use crate::domain::limits::RouteBounds;
+use crate::domain::resolve::Setting;
 use crate::domain::session::{Login, Session};
 use crate::domain::time::Timestamp;
 use crate::entropy::Entropy;
@@ -95,7 +97,8 @@ pub(super) fn live(proxy: &Proxy, sid: Sid, session: &Arc<Session>) -> Live {
         sid,
         session: Arc::clone(session),
         last_active: NOW,
-        limits: session.limits(&config.policy, config.apps[0].bounds),
+        limits: session.limits(&config.policy, Setting::of_app(config.apps[0].bounds)),
+        route: RouteBounds::default(),
     }
 }
 

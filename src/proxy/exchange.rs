@@ -11,6 +11,7 @@ use crate::clock::monotonic;
 use crate::domain::access::Client;
 use crate::domain::decide::{Decision, Found, Stale, Verdict, Write};
 use crate::domain::identity::Sid;
+use crate::domain::resolve::Setting;
 use crate::domain::session::{CookieScope, EndReason, Session, State};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
@@ -65,6 +66,8 @@ pub(crate) struct Exchange {
     pub(crate) peer: Peer,
     /// The name under which the gateway and the app log it.
     pub(crate) request_id: HeaderValue,
+    /// Where its session is judged.
+    pub(crate) setting: Setting,
     began: Duration,
     waited: Option<Duration>,
     waited_for_store: Option<Duration>,
@@ -110,6 +113,7 @@ impl Exchange {
                 scheme: peer.scheme,
             },
             request_id,
+            setting: Setting::default(),
             began: monotonic(),
             waited: None,
             waited_for_store: None,
@@ -141,6 +145,10 @@ impl Exchange {
     /// The request's app and route are known.
     pub(crate) fn routed(&mut self, app: &Arc<AppRuntime>, routed: &Routed, path: &str) {
         self.app = Some(Arc::clone(app));
+        self.setting = Setting {
+            app: app.app.bounds,
+            route: routed.rule.limits,
+        };
         if let Some(entry) = &mut self.entry {
             entry.app = Some(Arc::clone(&app.app.name));
             entry.route = routed.label.clone();
@@ -195,7 +203,7 @@ impl Exchange {
             app.metrics.idle_gap(role, gap, live.limits.idle.after);
         }
         if let Some(stale) = stale {
-            self.record_refusal(proxy, app, stale);
+            self.record_refusal(proxy, stale);
         }
         if let Some(entry) = &mut self.entry {
             entry.verdict = verdict;
@@ -206,7 +214,7 @@ impl Exchange {
     }
 
     /// A dead id that came back is recorded, one event a request.
-    fn record_refusal(&self, proxy: &Proxy, app: &AppRuntime, stale: Stale) {
+    fn record_refusal(&self, proxy: &Proxy, stale: Stale) {
         if !matches!(
             stale,
             Stale::Ended(_) | Stale::Superseded | Stale::Mixed | Stale::Foreign
@@ -221,12 +229,12 @@ impl Exchange {
             return;
         };
         let config = &self.snapshot.config;
-        let limits = session.limits(&config.policy, app.app.bounds);
+        let limits = session.limits(&config.policy, self.setting);
         let facts = EventFacts {
             session,
             last_active,
             limits: &limits,
-            policy: config.policy.version,
+            policy: &config.policy,
             at: self.now,
             client: Some(self.origin.address),
         };

@@ -50,7 +50,7 @@ impl Proxy {
             }
             let rules = Rules {
                 policy: &exchange.snapshot.config.policy,
-                app: app.app.bounds,
+                setting: exchange.setting,
                 cuts: &cuts,
                 now: exchange.now,
             };
@@ -184,12 +184,12 @@ impl Proxy {
     ) -> Result<bool, StoreError> {
         let config = &Arc::clone(&exchange.snapshot.config);
         let session = &record.session;
-        let limits = session.limits(&config.policy, app.app.bounds);
+        let limits = session.limits(&config.policy, exchange.setting);
         let facts = EventFacts {
             session,
             last_active: record.last_active,
             limits: &limits,
-            policy: config.policy.version,
+            policy: &config.policy,
             at: exchange.now,
             client: Some(exchange.origin.address),
         };

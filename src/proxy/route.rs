@@ -114,6 +114,7 @@ fn stricter(one: RouteRule, other: RouteRule) -> RouteRule {
         } else {
             one.on_stale
         },
+        limits: one.limits.and(other.limits),
     }
 }
 

@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use crate::domain::access::Client;
 use crate::domain::decide::{Decision, Live};
 use crate::domain::identity::Sid;
+use crate::domain::limits::RouteBounds;
 use crate::telemetry::metrics::StreamCut;
 
 use super::Proxy;
@@ -77,6 +78,7 @@ fn open(proxy: &Proxy, app: &AppRuntime, live: Option<&Live>) -> Result<StreamHa
             lineage: proxy.entropy.lineage(),
             sid: Sid::from_bytes(proxy.entropy.bytes()),
             app: Arc::clone(app),
+            route: RouteBounds::default(),
         },
     };
     proxy

@@ -10,10 +10,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::identity::Lineage;
+use crate::domain::resolve::Setting;
 use crate::domain::session::{EndReason, Phase};
 use crate::store::StoreError;
 
 use super::Proxy;
+use super::stream::registry::StreamKey;
 
 /// How often streams are held against their sessions. With the time to close a tunnel it stays
 /// within the second that an end may take to reach a stream.
@@ -54,9 +56,15 @@ impl Proxy {
                     self.cut(key.lineage, EndReason::Reauthenticated);
                     continue;
                 }
-                let bounds = config.bounds_of(&key.app);
-                match record.phase(&config.policy, bounds, &found.cuts, now) {
-                    Phase::Live { .. } | Phase::Pending => {}
+                let setting = Setting::of_app(config.bounds_of(&key.app));
+                match record.phase(&config.policy, setting, &found.cuts, now) {
+                    Phase::Live { .. } => {
+                        let route = config.policy.routes_now(key.route);
+                        let setting = Setting { route, ..setting };
+                        let phase = record.phase(&config.policy, setting, &found.cuts, now);
+                        self.cut_on_route(key, &phase);
+                    }
+                    Phase::Pending => {}
                     Phase::Superseded(successor) => {
                         self.streams.rename(key.lineage, key.sid, successor);
                     }
@@ -67,6 +75,15 @@ impl Proxy {
             }
         }
         Ok(())
+    }
+
+    /// Cuts the streams of a living session that its route would no longer admit. The next request
+    /// for that route ends the session.
+    fn cut_on_route(&self, key: &StreamKey, on_route: &Phase) {
+        if let Phase::Due(reason) = on_route {
+            let cut = self.streams.cut_on(key.lineage, key.route, *reason);
+            tracing::debug!(lineage = %key.lineage, %reason, cut, "streams of a route were cut");
+        }
     }
 
     /// Cuts the streams of one lineage.

@@ -8,6 +8,7 @@ mod harness;
 mod headers;
 mod layers;
 mod metrics_docs;
+mod policy;
 mod refusals;
 mod reload;
 mod revocation;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use curfew::domain::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
 use curfew::domain::cuts::Scope;
 use curfew::domain::decide::{Company, Decision, Found, Rules, Verdict, Write, decide};
-use curfew::domain::limits::Bounds;
 use curfew::domain::policy::Policy;
+use curfew::domain::resolve::Setting;
 use curfew::domain::session::{EndReason, Phase, Record};
 use curfew::store::event::EventId;
 use curfew::store::memory::MemoryStore;
@@ -275,7 +275,7 @@ impl World {
             self.agree("the handed out", self.model.ids[id].1, Stands::Alive);
             let record = self.record(id).await;
             let cuts = self.look_up(id).await.cuts;
-            let phase = record.phase(&self.policy, Bounds::default(), &cuts, ts(self.now));
+            let phase = record.phase(&self.policy, Setting::default(), &cuts, ts(self.now));
             self.note("sweep", (id, &phase));
             match phase {
                 Phase::Live { left, .. } => {
@@ -364,7 +364,7 @@ impl World {
     async fn decide(&self, id: usize, record: Record, activity: Activity) -> Decision {
         let rules = Rules {
             policy: &self.policy,
-            app: Bounds::default(),
+            setting: Setting::default(),
             cuts: &self.look_up(id).await.cuts,
             now: ts(self.now),
         };

@@ -5,18 +5,16 @@ use std::sync::Arc;
 use http::HeaderValue;
 use http::uri::{Authority, Uri};
 
-use super::pattern::RawPattern;
+use super::limits::Rulebook;
 use super::recipe::LoginContext;
+use super::route::{AppPlace, fallback};
 use super::{Checker, every, items};
 use crate::config::app::{
-    App, CustomAnswer, HostHeader, HostPattern, LoginRecipe, Refusals, Route, RouteRule, Upstream,
+    App, CustomAnswer, HostHeader, HostPattern, LoginRecipe, Refusals, Upstream,
 };
 use crate::config::defaults;
 use crate::config::fault::{At, Code, Fault};
-use crate::config::lines::RuleLines;
-use crate::config::raw::app::{RawAnswer, RawApp, RawLogin, RawRefusals, RawRoute};
-use crate::config::value::Word;
-use crate::domain::access::{Access, Activity, OnStale};
+use crate::config::raw::app::{RawAnswer, RawApp, RawLogin, RawRefusals};
 
 /// The port of `http://` (RFC 9110, 4.2.1).
 const HTTP_PORT: u16 = 80;
@@ -26,14 +24,17 @@ impl Checker<'_> {
         &self,
         raw: &At<RawApp>,
         trusts_proxies: bool,
-        lines: &mut RuleLines,
+        rules: &mut Rulebook,
     ) -> Option<Arc<App>> {
         let app = &raw.value;
         let (name, namespace) = self.names(app);
         if let Some(name) = &name {
-            lines.insert_app(name, self.line(&raw.place));
+            rules.lines.insert_app(name, self.line(&raw.place));
         }
         let hosts = every(items(app.hosts.as_ref()), |told| self.host(told));
+        let places = items(app.hosts.as_ref()).iter().map(|told| &told.place);
+        let named = hosts.iter().flatten().zip(places);
+        self.no_duplicates(named, "write each host once");
         let prefix = app
             .prefix
             .as_ref()
@@ -50,12 +51,17 @@ impl Checker<'_> {
         };
         let logins = self.logins(&app.logins, context);
         let logouts = every(&app.logouts, |raw| self.logout(raw));
+        let told = [app.idle.as_ref(), app.absolute.as_ref()];
+        let bounds = self.bounds(told);
+        self.below_ceiling(told, rules.policy.ceiling);
         let fallback = fallback(app);
-        let routes: Vec<_> = app
-            .routes
-            .iter()
-            .map(|raw| self.route(raw, fallback))
-            .collect();
+        let place = AppPlace {
+            name: name.as_deref().unwrap_or_default(),
+            bounds,
+            fallback,
+        };
+        let routes = app.routes.iter();
+        let routes: Vec<_> = routes.map(|raw| self.route(raw, &place, rules)).collect();
         self.reachable(&app.routes, &routes);
         self.below_prefix(app, prefix.as_deref());
         let refusals = self.refusals(app.refusal.as_ref());
@@ -67,7 +73,7 @@ impl Checker<'_> {
             prefix: prefix?,
             upstreams: upstreams?,
             host_header: host_header?,
-            bounds: self.bounds(app.idle.as_ref(), app.absolute.as_ref()),
+            bounds,
             slot: shape.carriers.first()?.to_string().into(),
             shape,
             issued,
@@ -184,25 +190,6 @@ impl Checker<'_> {
         recipes.into_iter().collect()
     }
 
-    fn route(&self, raw: &At<RawRoute>, fallback: RouteRule) -> Option<Route> {
-        let route = &raw.value;
-        let pattern = self.request_pattern(RawPattern {
-            path: route.path.as_ref(),
-            methods: route.methods.as_ref(),
-            query: route.query.as_ref(),
-            headers: route.headers.as_ref(),
-        })?;
-        Some(Route {
-            label: pattern.path.text.as_str().into(),
-            rule: RouteRule {
-                access: word(route.access.as_ref(), fallback.access),
-                activity: word(route.activity.as_ref(), fallback.activity),
-                on_stale: word(route.on_stale.as_ref(), fallback.on_stale),
-            },
-            pattern,
-        })
-    }
-
     fn refusals(&self, raw: Option<&At<RawRefusals>>) -> Option<Refusals> {
         let Some(raw) = raw else {
             return Some(Refusals::default());
@@ -236,18 +223,6 @@ impl Checker<'_> {
                 .map_or(String::new(), |told| told.value.clone()),
         })
     }
-}
-
-fn fallback(app: &RawApp) -> RouteRule {
-    RouteRule {
-        access: word(app.access.as_ref(), Access::Authenticated),
-        activity: Activity::Active,
-        on_stale: word(app.on_stale.as_ref(), OnStale::Refuse),
-    }
-}
-
-fn word<T: Copy>(told: Option<&At<Word<T>>>, default: T) -> T {
-    told.map_or(default, |told| told.value.0)
 }
 
 fn parse_upstream(text: &str) -> Option<Upstream> {

@@ -1,107 +1,73 @@
-//! Roles, ceilings and the sessions without a login.
+//! Ceilings, limits that must make sense together, and the sessions without a login.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Checker, items};
+use super::Checker;
 use crate::config::Caps;
 use crate::config::defaults;
 use crate::config::fault::{At, Code, Fault};
 use crate::config::lines::RuleLines;
-use crate::config::raw::{RawAnonymous, RawConfig, RawRole};
+use crate::config::raw::{RawAnonymous, RawConfig};
 use crate::config::value::DurationText;
-use crate::domain::limits::{Bounds, Rule};
-use crate::domain::policy::{Policy, Role, RoleName};
-use crate::domain::session::UserName;
+use crate::domain::limits::{Bounds, RouteId, Rule};
+use crate::domain::policy::{Policy, RouteLimits};
 
-/// What records and metrics call the role of a session without a login.
-const ANONYMOUS: &str = "anonymous";
+/// A limit as the file tells it.
+pub(super) type Told<'a> = &'a At<DurationText>;
+
+/// Idle and absolute, as far as one table tells them.
+pub(super) type ToldBounds<'a> = [Option<Told<'a>>; 2];
+
+/// The policy, as far as it was read, and where its rules stand.
+pub(super) struct Rulebook {
+    pub(super) policy: Policy,
+    pub(super) lines: RuleLines,
+}
+
+impl Rulebook {
+    /// A route of this app has limits of its own.
+    pub(super) fn add_route(
+        &mut self,
+        app: &str,
+        label: &str,
+        bounds: Bounds,
+        line: usize,
+    ) -> RouteId {
+        let id = RouteId::of(app, label);
+        self.lines.insert(Rule::Route(id), line);
+        self.policy.routes.push(RouteLimits {
+            id,
+            label: label.into(),
+            bounds,
+        });
+        id
+    }
+}
 
 impl Checker<'_> {
-    /// The policy without the roles that have a fault, and where its rules stand.
-    pub(super) fn policy(&self, raw: &RawConfig) -> (Policy, RuleLines) {
+    /// The policy without the roles that have a fault, and as yet without routes.
+    pub(super) fn policy(&self, raw: &RawConfig) -> Rulebook {
         let mut lines = RuleLines::default();
         let mut ceiling = Bounds::default();
         if let Some(told) = &raw.ceiling {
             lines.insert(Rule::Ceiling, self.line(&told.place));
-            ceiling = self.bounds(told.value.idle.as_ref(), told.value.absolute.as_ref());
+            ceiling = self.bounds([told.value.idle.as_ref(), told.value.absolute.as_ref()]);
         }
         if let Some(told) = &raw.anonymous {
             lines.insert(Rule::Anonymous, self.line(&told.place));
         }
         let (anonymous_idle, anonymous_absolute) =
             self.anonymous_limits(raw.anonymous.as_ref().map(|told| &told.value), ceiling);
-        let roles = raw.roles.iter().filter_map(|(name, role)| {
-            let role_name = RoleName::new(&self.role_name(name)?);
-            let line = self.line(&role.place);
-            lines.insert(Rule::Role(role_name.clone()), line);
-            lines.insert(Rule::Unmapped(role_name.clone()), line);
-            self.role(role_name, role, ceiling)
-        });
+        let roles = self.roles(raw, ceiling, &mut lines);
         let policy = Policy {
             version: self.version,
             ceiling,
             anonymous_idle,
             anonymous_absolute,
-            roles: roles.collect(),
+            roles,
+            routes: Vec::new(),
         };
-        (policy, lines)
-    }
-
-    /// The name of a role, which is none of those that a session has without one.
-    fn role_name(&self, told: &At<String>) -> Option<Arc<str>> {
-        if told.value == ANONYMOUS {
-            let message = "sessions without a login have this name";
-            let help = "write [anonymous] for their limits, or another name";
-            self.error(Code::Range, &told.place, message, help);
-            return None;
-        }
-        self.label(told)
-    }
-
-    fn role(&self, name: RoleName, raw: &At<RawRole>, ceiling: Bounds) -> Option<Role> {
-        let role = &raw.value;
-        let bounds = self.bounds(role.idle.as_ref(), role.absolute.as_ref());
-        self.below_ceiling(role.idle.as_ref(), ceiling.idle);
-        self.below_ceiling(role.absolute.as_ref(), ceiling.absolute);
-        let users = self.holders(items(role.users.as_ref()));
-        let groups = self.holders(items(role.groups.as_ref()));
-        if users.is_empty() && groups.is_empty() {
-            let fault = Fault::warning(
-                Code::RoleWithoutHolder,
-                &raw.place,
-                "nobody can hold this role",
-            );
-            self.findings.push(
-                fault
-                    .label("no `users`, no `groups`")
-                    .help("write users = [\"..\"] or groups = [\"..\"]"),
-            );
-        }
-        Some(Role {
-            name,
-            idle: bounds.idle?,
-            absolute: bounds.absolute?,
-            users,
-            groups,
-        })
-    }
-
-    fn holders(&self, list: &[At<String>]) -> BTreeSet<String> {
-        self.no_duplicates(
-            list.iter().map(|name| (&name.value, &name.place)),
-            "write it once",
-        );
-        for name in list.iter().filter(|name| !can_be_learned(&name.value)) {
-            self.error(
-                Code::Range,
-                &name.place,
-                "no login ever yields this name",
-                "write it as the app spells it: 1 to 128 bytes, no control characters, no spaces around it",
-            );
-        }
-        list.iter().map(|name| name.value.clone()).collect()
+        Rulebook { policy, lines }
     }
 
     fn anonymous_limits(
@@ -111,9 +77,8 @@ impl Checker<'_> {
     ) -> (Duration, Duration) {
         let idle = raw.and_then(|raw| raw.idle.as_ref());
         let absolute = raw.and_then(|raw| raw.absolute.as_ref());
-        self.below_ceiling(idle, ceiling.idle);
-        self.below_ceiling(absolute, ceiling.absolute);
-        let bounds = self.bounds(idle, absolute);
+        self.below_ceiling([idle, absolute], ceiling);
+        let bounds = self.bounds([idle, absolute]);
         let absolute_after = bounds.absolute.unwrap_or(defaults::ANONYMOUS_ABSOLUTE);
         if let (Some(told), None) = (idle, absolute)
             && told.value.0 > absolute_after
@@ -129,27 +94,26 @@ impl Checker<'_> {
     }
 
     /// The limits of one table, which must make sense together.
-    pub(super) fn bounds(
-        &self,
-        idle: Option<&At<DurationText>>,
-        absolute: Option<&At<DurationText>>,
-    ) -> Bounds {
+    pub(super) fn bounds(&self, told: ToldBounds<'_>) -> Bounds {
+        self.in_order(told);
+        let [idle, absolute] = told.map(|told| told.map(|told| told.value.0));
+        Bounds { idle, absolute }
+    }
+
+    /// A fault where the idle timeout is the longer one.
+    pub(super) fn in_order(&self, [idle, absolute]: ToldBounds<'_>) {
         if let (Some(idle), Some(absolute)) = (idle, absolute)
             && idle.value.0 > absolute.value.0
         {
             self.idle_beyond_absolute(idle, absolute.value.0, Some(absolute));
         }
-        Bounds {
-            idle: idle.map(|told| told.value.0),
-            absolute: absolute.map(|told| told.value.0),
-        }
     }
 
     fn idle_beyond_absolute(
         &self,
-        idle: &At<DurationText>,
+        idle: Told<'_>,
         absolute_after: Duration,
-        absolute: Option<&At<DurationText>>,
+        absolute: Option<Told<'_>>,
     ) {
         let absolute_after = humantime::format_duration(absolute_after);
         let mut fault = Fault::error(
@@ -165,16 +129,18 @@ impl Checker<'_> {
     }
 
     /// A warning where the ceiling is lower: what is written does not apply.
-    pub(super) fn below_ceiling(&self, told: Option<&At<DurationText>>, ceiling: Option<Duration>) {
-        let (Some(told), Some(ceiling)) = (told, ceiling) else {
-            return;
-        };
-        if told.value.0 > ceiling {
-            let ceiling = humantime::format_duration(ceiling);
-            let message = format!("above the ceiling, so {ceiling} applies");
-            let fault = Fault::warning(Code::AboveCeiling, &told.place, message);
-            self.findings
-                .push(fault.help(format!("write at most \"{ceiling}\", or raise the ceiling")));
+    pub(super) fn below_ceiling(&self, told: ToldBounds<'_>, ceiling: Bounds) {
+        for (told, ceiling) in told.into_iter().zip([ceiling.idle, ceiling.absolute]) {
+            let (Some(told), Some(ceiling)) = (told, ceiling) else {
+                continue;
+            };
+            if told.value.0 > ceiling {
+                let ceiling = humantime::format_duration(ceiling);
+                let message = format!("above the ceiling, so {ceiling} applies");
+                let fault = Fault::warning(Code::AboveCeiling, &told.place, message);
+                let help = format!("write at most \"{ceiling}\", or raise the ceiling");
+                self.findings.push(fault.help(help));
+            }
         }
     }
 
@@ -197,8 +163,4 @@ impl Checker<'_> {
         }
         usize::try_from(number).unwrap_or(usize::MAX)
     }
-}
-
-fn can_be_learned(name: &str) -> bool {
-    name.trim() == name && UserName::new(name).is_some()
 }

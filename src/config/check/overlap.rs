@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Checker;
+use super::{Checker, items};
 use crate::config::app::{App, HostPattern};
 use crate::config::carrier::Carrier;
-use crate::config::fault::{At, Code, Fault};
+use crate::config::fault::{At, Code, Fault, Place};
 use crate::config::raw::app::RawApp;
 
 impl Checker<'_> {
@@ -29,15 +29,15 @@ impl Checker<'_> {
 
     fn two_apps(&self, earlier: (&At<RawApp>, &App), later: (&At<RawApp>, &App)) {
         let (first, second) = (earlier.1, later.1);
-        if answers_alike(first, second) {
+        if let Some((place, other)) = same_requests(earlier, later) {
             let fault = Fault::error(
                 Code::Overlap,
-                &later.0.place,
+                place,
                 format!("answers to the same requests as {:?}", &*first.name),
             );
             self.findings.push(
                 fault
-                    .other(&earlier.0.place, "the same `hosts` and `prefix`")
+                    .other(other, "the same host and `prefix`")
                     .help("write other `hosts`, or another `prefix`"),
             );
             return;
@@ -63,13 +63,28 @@ impl Checker<'_> {
     }
 }
 
-fn answers_alike(one: &App, other: &App) -> bool {
-    let host = match (one.hosts.is_empty(), other.hosts.is_empty()) {
-        (true, true) => true,
-        (false, false) => one.hosts.iter().any(|host| other.hosts.contains(host)),
-        _ => false,
+/// Where the later of two apps, and where the earlier one, says that it answers to some request
+/// to which neither answers before the other.
+fn same_requests<'a>(
+    earlier: (&'a At<RawApp>, &App),
+    later: (&'a At<RawApp>, &App),
+) -> Option<(&'a Place, &'a Place)> {
+    if earlier.1.prefix != later.1.prefix {
+        return None;
+    }
+    let hosts = |(raw, app): (&'a At<RawApp>, &App)| -> Vec<(&'a Place, HostPattern)> {
+        let told = items(raw.value.hosts.as_ref()).iter();
+        let places = told.map(|told| &told.place);
+        places.zip(app.hosts.iter().cloned()).collect()
     };
-    host && one.prefix == other.prefix
+    let (earlier_hosts, later_hosts) = (hosts(earlier), hosts(later));
+    if earlier_hosts.is_empty() && later_hosts.is_empty() {
+        return Some((&later.0.place, &earlier.0.place));
+    }
+    later_hosts.iter().find_map(|(place, host)| {
+        let same = earlier_hosts.iter().find(|(_, other)| other == host);
+        same.map(|(other, _)| (*place, *other))
+    })
 }
 
 fn may_share_a_host(one: &App, other: &App) -> bool {

@@ -1,8 +1,11 @@
-//! Whether each route can be reached: the first that matches wins, so an earlier one that covers
-//! it makes it a dead letter.
+//! Whether each route can be reached: the first that matches wins, so earlier ones that cover it
+//! make it a dead letter.
+
+use http::Method;
 
 use super::Checker;
-use crate::config::app::{PathPattern, RequestPattern, Route};
+use super::cover::{alternatives, covers, literal_start};
+use crate::config::app::{RequestPattern, Route};
 use crate::config::fault::{At, Code, Fault};
 use crate::config::raw::app::{RawApp, RawRoute};
 
@@ -10,11 +13,14 @@ impl Checker<'_> {
     pub(super) fn reachable(&self, raw: &[At<RawRoute>], routes: &[Option<Route>]) {
         for (index, route) in routes.iter().enumerate() {
             let Some(route) = route else { continue };
-            let earlier = routes.iter().take(index).position(|earlier| {
-                let earlier = earlier.as_ref();
-                earlier.is_some_and(|earlier| covers(&earlier.pattern, &route.pattern))
-            });
-            let Some(earlier) = earlier else { continue };
+            let takers = takers(&routes[..index], &route.pattern).unwrap_or_default();
+            let Some(first) = takers.first() else {
+                continue;
+            };
+            let label = match takers.len() {
+                1 => "matches all of them first",
+                _ => "matches some of them first, and later ones the rest",
+            };
             let fault = Fault::error(
                 Code::Unreachable,
                 &raw[index].place,
@@ -23,7 +29,7 @@ impl Checker<'_> {
             self.findings.push(
                 fault
                     .label("this route comes later")
-                    .other(&raw[earlier].place, "matches all of them first")
+                    .other(&raw[*first].place, label)
                     .help("write the narrower route first"),
             );
         }
@@ -51,13 +57,39 @@ impl Checker<'_> {
     }
 }
 
-/// Whether every request that `later` means is meant by `earlier` too. Says no where it cannot
-/// tell.
-fn covers(earlier: &RequestPattern, later: &RequestPattern) -> bool {
-    let methods = earlier.methods.is_empty()
-        || (!later.methods.is_empty() && later.methods.iter().all(|m| earlier.methods.contains(m)));
-    methods
-        && path_covers(&earlier.path, &later.path)
+/// The earlier routes that together take every request that `later` means; none where they leave
+/// some, or where that cannot be told.
+fn takers(earlier: &[Option<Route>], later: &RequestPattern) -> Option<Vec<usize>> {
+    let methods: Vec<Option<&Method>> = match later.methods.as_slice() {
+        [] => vec![None],
+        methods => methods.iter().map(Some).collect(),
+    };
+    let mut takers = Vec::new();
+    for path in alternatives(&later.path.text) {
+        for method in &methods {
+            let taker = earlier.iter().position(|route| {
+                let pattern = route.as_ref().map(|route| &route.pattern);
+                pattern.is_some_and(|earlier| takes(earlier, later, &path, *method))
+            })?;
+            if !takers.contains(&taker) {
+                takers.push(taker);
+            }
+        }
+    }
+    Some(takers)
+}
+
+/// Whether `earlier` means all requests of `later` with one of its paths and methods; no method
+/// stands for any.
+fn takes(
+    earlier: &RequestPattern,
+    later: &RequestPattern,
+    path: &str,
+    method: Option<&Method>,
+) -> bool {
+    let any = earlier.methods.is_empty();
+    (any || method.is_some_and(|method| earlier.methods.contains(method)))
+        && covers(&earlier.path.text, path)
         && conditions_cover(&earlier.query, &later.query)
         && conditions_cover(&earlier.headers, &later.headers)
 }
@@ -72,27 +104,4 @@ fn conditions_cover<N: PartialEq>(
             .iter()
             .any(|(other, its)| name == other && (value.is_none() || value == its))
     })
-}
-
-fn path_covers(earlier: &PathPattern, later: &PathPattern) -> bool {
-    if earlier.text == later.text {
-        return true;
-    }
-    // A path without wildcards matches itself; a pattern is covered by `base/**` where it begins
-    // with `base/`.
-    if literal_start(&later.text).len() == later.text.len() {
-        return earlier.matches(&later.text);
-    }
-    match earlier.text.strip_suffix("/**") {
-        Some(base) if literal_start(base).len() == base.len() => {
-            literal_start(&later.text).starts_with(&format!("{base}/"))
-        }
-        _ => false,
-    }
-}
-
-/// What stands before the first wildcard.
-fn literal_start(pattern: &str) -> &str {
-    let end = pattern.find(['*', '{']).unwrap_or(pattern.len());
-    &pattern[..end]
 }

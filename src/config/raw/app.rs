@@ -305,6 +305,11 @@ pub(crate) struct RawRoute {
     pub(crate) activity: Option<At<Word<Activity>>>,
     /// What becomes of stale requests: `refuse` or `strip`. Default: the app's `on_stale`.
     pub(crate) on_stale: Option<At<Word<OnStale>>>,
+    /// The longest idle timeout here: a request for it ends a session that is past it, whatever
+    /// the role. Default: none.
+    pub(crate) idle: Option<At<DurationText>>,
+    /// The longest absolute timeout here. Default: none.
+    pub(crate) absolute: Option<At<DurationText>>,
 }
 
 impl FromTable for RawRoute {
@@ -318,6 +323,8 @@ impl FromTable for RawRoute {
             access: table.value("access"),
             activity: table.value("activity"),
             on_stale: table.value("on_stale"),
+            idle: table.value("idle"),
+            absolute: table.value("absolute"),
         }
     }
 }

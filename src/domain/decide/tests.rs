@@ -10,6 +10,7 @@ use crate::domain::cuts::{Cuts, Scope};
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::limits::Bounds;
 use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
+use crate::domain::resolve::Setting;
 use crate::domain::session::{EndReason, Login, Record, Session, State, UserName};
 use crate::domain::time::Timestamp;
 
@@ -39,6 +40,7 @@ fn policy() -> Policy {
         anonymous_idle: Duration::from_secs(5),
         anonymous_absolute: Duration::from_secs(30),
         roles: vec![role("buyer", 15, 60), role("approver", 10, 40)],
+        ..Policy::default()
     }
 }
 
@@ -118,7 +120,7 @@ const PAGE: RequestFacts = RequestFacts {
 fn decide_at(now: Timestamp, facts: RequestFacts, found: &[Found]) -> Decision {
     let rules = Rules {
         policy: &policy(),
-        app: Bounds::default(),
+        setting: Setting::default(),
         cuts: &Cuts::default(),
         now,
     };
@@ -208,7 +210,7 @@ fn every_id_that_is_due_is_ended() {
 fn a_cut_ends_what_it_covers() {
     let rules = Rules {
         policy: &policy(),
-        app: Bounds::default(),
+        setting: Setting::default(),
         cuts: &Cuts::new(1, [(Scope::All, at(0))]),
         now: at(1),
     };

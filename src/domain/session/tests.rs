@@ -6,6 +6,7 @@ use crate::domain::cuts::{Cuts, Scope};
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::limits::{Bounds, Rule};
 use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
+use crate::domain::resolve::Setting;
 use crate::domain::time::Timestamp;
 
 const SECOND: u64 = 1_000;
@@ -32,6 +33,7 @@ fn policy() -> Policy {
             users: ["buyer-1".to_owned()].into(),
             groups: [].into(),
         }],
+        ..Policy::default()
     }
 }
 
@@ -68,7 +70,7 @@ fn buyer(last_active: Timestamp) -> Record {
 }
 
 fn phase(record: &Record, now: Timestamp) -> Phase {
-    record.phase(&policy(), Bounds::default(), &Cuts::default(), now)
+    record.phase(&policy(), Setting::default(), &Cuts::default(), now)
 }
 
 /// Which end is due at `now`, or else what is left in milliseconds.
@@ -105,7 +107,7 @@ fn an_adopted_session_ends_at_its_instant_however_busy_it_is() {
     check(&record, 40 * SECOND - 1, Ok(1));
     check(&record, 40 * SECOND, Err(EndReason::AbsoluteTimeout));
     check(&record, 40 * SECOND + 1, Err(EndReason::AbsoluteTimeout));
-    let limits = record.session.limits(&policy(), Bounds::default());
+    let limits = record.session.limits(&policy(), Setting::default());
     assert_eq!(limits.absolute.rule, Rule::Adoption);
 }
 
@@ -123,7 +125,7 @@ fn an_adoption_loosens_nothing() {
 fn nobody_looks_later_than_at_the_earliest_end() {
     let mut session = (*buyer(at(0)).session).clone();
     let earliest = |session: &Session, last_active| {
-        let limits = session.limits(&policy(), Bounds::default());
+        let limits = session.limits(&policy(), Setting::default());
         session.earliest_end(&limits, at(last_active))
     };
     assert_eq!(earliest(&session, 0), at(15 * SECOND));
@@ -162,10 +164,10 @@ fn a_clock_that_lags_behind_the_record_ends_nothing() {
 
 #[test]
 fn the_limits_in_force_are_told_with_their_rule() {
-    let app = Bounds {
+    let app = Setting::of_app(Bounds {
         idle: Some(seconds(3)),
         absolute: None,
-    };
+    });
     let record = buyer(at(0));
     let phase = record.phase(&policy(), app, &Cuts::default(), at(2_999));
     let limits = record.session.limits(&policy(), app);
@@ -182,7 +184,7 @@ fn a_tightened_policy_applies_at_once() {
     tight.roles[0].idle = seconds(2);
     let record = buyer(at(0));
     check(&record, 2 * SECOND, Ok(13 * SECOND));
-    let phase = record.phase(&tight, Bounds::default(), &Cuts::default(), at(2 * SECOND));
+    let phase = record.phase(&tight, Setting::default(), &Cuts::default(), at(2 * SECOND));
     assert_eq!(phase, Phase::Due(EndReason::IdleTimeout));
 }
 
@@ -190,7 +192,7 @@ fn a_tightened_policy_applies_at_once() {
 fn a_cut_comes_before_the_limits() {
     let cuts = Cuts::new(1, [(Scope::All, at(0))]);
     for now in [0, 15 * SECOND, 60 * SECOND] {
-        let phase = buyer(at(0)).phase(&policy(), Bounds::default(), &cuts, at(now));
+        let phase = buyer(at(0)).phase(&policy(), Setting::default(), &cuts, at(now));
         assert_eq!(phase, Phase::Due(EndReason::Revoked), "at {now}");
     }
 }
@@ -217,7 +219,7 @@ fn what_was_written_stands_whatever_is_due_or_cut() {
         };
         for cuts in [Cuts::default(), Cuts::new(1, [(Scope::All, at(0))])] {
             for now in [0, 60 * SECOND] {
-                let phase = record.phase(&policy(), Bounds::default(), &cuts, at(now));
+                let phase = record.phase(&policy(), Setting::default(), &cuts, at(now));
                 assert_eq!(phase, expected);
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::app::App;
 use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
+use crate::domain::resolve::Setting;
 use crate::domain::session::{Companion, Phase, Record, Session};
 use crate::domain::time::Timestamp;
 use crate::proxy::Proxy;
@@ -69,7 +70,7 @@ pub(super) async fn living(
     let App { name, bounds, .. } = &*asked.app.app;
     let policy = &asked.snapshot.config.policy;
     let is_alive = |record: &Record| {
-        let phase = record.phase(policy, *bounds, &found.cuts, asked.now);
+        let phase = record.phase(policy, Setting::of_app(*bounds), &found.cuts, asked.now);
         matches!(phase, Phase::Live { .. }) && record.session.app == *name
     };
     let record = found.records.into_iter().next().flatten();
@@ -175,7 +176,7 @@ pub(super) fn successor(
     last_active: Timestamp,
 ) -> Successor {
     let policy = &asked.snapshot.config.policy;
-    let limits = session.limits(policy, asked.app.app.bounds);
+    let limits = session.limits(policy, Setting::of_app(asked.app.app.bounds));
     let authenticated = session.is_authenticated();
     let due = authenticated.then(|| session.earliest_end(&limits, last_active));
     let forget_at = asked.snapshot.config.forget_at(authenticated, asked.now);

@@ -38,7 +38,7 @@ pub(crate) struct Asked {
 impl Asked {
     /// What an event of a session tells, as of this request.
     pub(super) fn facts<'a>(
-        &self,
+        &'a self,
         session: &'a Session,
         last_active: Timestamp,
         limits: &'a Limits,
@@ -47,14 +47,14 @@ impl Asked {
             session,
             last_active,
             limits,
-            policy: self.snapshot.config.policy.version,
+            policy: &self.snapshot.config.policy,
             at: self.now,
             client: Some(self.client),
         }
     }
 
     /// What an event of the session it was admitted with tells.
-    pub(super) fn facts_of<'a>(&self, live: &'a Live) -> EventFacts<'a> {
+    pub(super) fn facts_of<'a>(&'a self, live: &'a Live) -> EventFacts<'a> {
         self.facts(&live.session, live.last_active, &live.limits)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::app::LoginRecipe;
 use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
+use crate::domain::resolve::Setting;
 use crate::domain::session::{EndReason, Login, Session};
 use crate::proxy::Proxy;
 use crate::proxy::answer_cookies::AnswerCookies;
@@ -179,6 +180,7 @@ async fn log_in_place(
 }
 
 fn login_event(asked: &Asked, session: &Session) -> SessionEvent {
-    let limits = session.limits(&asked.snapshot.config.policy, asked.app.app.bounds);
+    let setting = Setting::of_app(asked.app.app.bounds);
+    let limits = session.limits(&asked.snapshot.config.policy, setting);
     build::login_event(asked.facts(session, asked.now, &limits))
 }

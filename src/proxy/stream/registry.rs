@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::decide::Live;
 use crate::domain::identity::{Lineage, Sid};
+use crate::domain::limits::RouteBounds;
 use crate::domain::session::EndReason;
 
 use super::signal::CutSignal;
@@ -32,6 +33,8 @@ pub(crate) struct StreamKey {
     pub(crate) sid: Sid,
     /// The app whose limits hold.
     pub(crate) app: Arc<str>,
+    /// The limits of the route that it was opened on.
+    pub(crate) route: RouteBounds,
 }
 
 impl StreamKey {
@@ -41,6 +44,7 @@ impl StreamKey {
             lineage: live.session.lineage,
             sid: live.sid,
             app: Arc::clone(app),
+            route: live.route,
         }
     }
 }
@@ -81,6 +85,7 @@ struct Shard {
 struct Entry {
     sid: Sid,
     app: Arc<str>,
+    route: RouteBounds,
     signal: Arc<CutSignal>,
 }
 
@@ -103,10 +108,16 @@ impl StreamRegistry {
     ) -> Result<(Arc<CutSignal>, Registration), Full> {
         self.reserve(kind)?;
         let signal = Arc::new(CutSignal::default());
-        let StreamKey { lineage, sid, app } = key;
+        let StreamKey {
+            lineage,
+            sid,
+            app,
+            route,
+        } = key;
         let entry = Entry {
             sid,
             app,
+            route,
             signal: Arc::clone(&signal),
         };
         let mut shard = self.shard(lineage);
@@ -124,10 +135,24 @@ impl StreamRegistry {
 
     /// Cuts all streams of a lineage and answers how many there were. They are no longer watched.
     pub(crate) fn cut(&self, lineage: Lineage, reason: EndReason) -> usize {
+        self.cut_those(lineage, reason, |_| true)
+    }
+
+    /// The same for those alone that were opened on a route with these limits.
+    pub(crate) fn cut_on(&self, lineage: Lineage, route: RouteBounds, reason: EndReason) -> usize {
+        self.cut_those(lineage, reason, |entry| entry.route == route)
+    }
+
+    fn cut_those(
+        &self,
+        lineage: Lineage,
+        reason: EndReason,
+        which: impl Fn(&Entry) -> bool,
+    ) -> usize {
         let cut: Vec<Entry> = self
             .shard(lineage)
             .streams
-            .extract_if(all_of(lineage), |_, _| true)
+            .extract_if(all_of(lineage), |_, entry| which(entry))
             .map(|(_, entry)| entry)
             .collect();
         for entry in &cut {
@@ -136,7 +161,7 @@ impl StreamRegistry {
         cut.len()
     }
 
-    /// The sessions that hold streams, each once.
+    /// The sessions that hold streams, each once for each route with limits of its own.
     pub(crate) fn watched(&self) -> Vec<StreamKey> {
         let mut watched = Vec::new();
         for shard in &self.0.shards {
@@ -148,11 +173,12 @@ impl StreamRegistry {
                     .iter()
                     .rev()
                     .take_while(|key| key.lineage == *lineage);
-                if !of_lineage.any(|key| key.sid == entry.sid) {
+                if !of_lineage.any(|key| key.sid == entry.sid && key.route == entry.route) {
                     watched.push(StreamKey {
                         lineage: *lineage,
                         sid: entry.sid,
                         app: Arc::clone(&entry.app),
+                        route: entry.route,
                     });
                 }
             }

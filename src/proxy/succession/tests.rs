@@ -23,15 +23,25 @@ fn successor(n: u8, session: &Arc<Session>) -> Successor {
     }
 }
 
-fn facts(live: &Live) -> EventFacts<'_> {
-    EventFacts {
+fn told(
+    proxy: &Proxy,
+    live: &Live,
+    tell: impl FnOnce(EventFacts<'_>) -> SessionEvent,
+) -> SessionEvent {
+    tell(EventFacts {
         session: &live.session,
         last_active: NOW,
         limits: &live.limits,
-        policy: live.session.policy,
+        policy: &proxy.snapshot.load().config.policy,
         at: NOW,
         client: None,
-    }
+    })
+}
+
+fn reauthenticated(proxy: &Proxy, live: &Live) -> SessionEvent {
+    told(proxy, live, |facts| {
+        end_event(facts, EndReason::Reauthenticated)
+    })
 }
 
 async fn state(proxy: &Proxy, sid: Sid) -> State {
@@ -55,9 +65,9 @@ async fn log_in_over(proxy: &Proxy, old: &Live) {
     let over = Predecessor {
         app: &app,
         live: old,
-        end: Some(Box::new(end_event(facts(old), EndReason::Reauthenticated))),
+        end: Some(Box::new(reauthenticated(proxy, old))),
     };
-    let event = login_event(facts(&live(proxy, sid(3), &session)));
+    let event = told(proxy, &live(proxy, sid(3), &session), login_event);
     let told = log_in(proxy, Some(over), successor(3, &session), event).await;
     assert_eq!(told, Ok(Succession::Alive));
     assert_eq!(state(proxy, sid(3)).await, State::Alive);
@@ -133,7 +143,7 @@ async fn an_end_by_a_login_does_not_wait_for_the_login() {
     let over = Predecessor {
         app: &app,
         live: &old,
-        end: Some(Box::new(end_event(facts(&old), EndReason::Reauthenticated))),
+        end: Some(Box::new(reauthenticated(&proxy, &old))),
     };
     let told = take_over(&proxy, over, &successor(3, &user(&proxy, 3))).await;
     assert_eq!(told, Ok(()));

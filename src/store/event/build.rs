@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::domain::decide::Stale;
 use crate::domain::limits::{Limit, Limits, Rule};
-use crate::domain::policy::PolicyVersion;
+use crate::domain::policy::Policy;
 use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
 
@@ -20,7 +20,7 @@ pub struct EventFacts<'a> {
     /// The limits in force.
     pub limits: &'a Limits,
     /// The policy that judged.
-    pub policy: PolicyVersion,
+    pub policy: &'a Policy,
     /// When it happened.
     pub at: Timestamp,
     /// Whose request made it happen; none where nobody came back.
@@ -86,27 +86,33 @@ fn event(
         client: facts.client.map(|client| client.to_string()),
         age_ms: at.as_millis().saturating_sub(session.started.as_millis()),
         idle_ms: at.as_millis().saturating_sub(facts.last_active.as_millis()),
-        idle_timeout: in_force(&limits.idle),
-        absolute_timeout: in_force(&limits.absolute),
-        policy: facts.policy.to_string(),
+        idle_timeout: in_force(facts.policy, limits.idle),
+        absolute_timeout: in_force(facts.policy, limits.absolute),
+        policy: facts.policy.version.to_string(),
     }
 }
 
-fn in_force(limit: &Limit) -> LimitInForce {
+fn in_force(policy: &Policy, limit: Limit) -> LimitInForce {
     LimitInForce {
         after_ms: u64::try_from(limit.after.as_millis()).unwrap_or(u64::MAX),
-        rule: rule_text(&limit.rule),
+        rule: rule_text(policy, limit.rule),
     }
 }
 
 /// How records and people are told where a limit came from.
-pub fn rule_text(rule: &Rule) -> String {
+pub fn rule_text(policy: &Policy, rule: Rule) -> String {
     match rule {
         Rule::Ceiling => "ceiling".to_owned(),
         Rule::App => "app".to_owned(),
-        Rule::Role(role) => format!("role {role}"),
-        Rule::Unmapped(role) => format!("strictest of all roles ({role})"),
+        Rule::Role(id) => format!("role {}", policy.name_of_role(id)),
+        Rule::Unmapped(id) => {
+            format!("strictest of all roles ({})", policy.name_of_role(id))
+        }
         Rule::Anonymous => "anonymous".to_owned(),
+        Rule::Route(id) => {
+            let route = policy.route(id);
+            format!("route {}", route.map_or("", |route| &route.label))
+        }
         Rule::Adoption => "adoption".to_owned(),
     }
 }

@@ -15,7 +15,7 @@ use crate::config::app::{
 use crate::config::carrier::{AuthorizationRule, Carrier, SessionShape};
 use crate::domain::access::{Access, Activity, OnStale};
 use crate::domain::identity::Lineage;
-use crate::domain::limits::Bounds;
+use crate::domain::limits::{Bounds, RouteBounds};
 use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
 use crate::domain::session::{EndReason, Login, Session, UserName};
 use crate::domain::time::Timestamp;
@@ -52,6 +52,7 @@ fn app() -> App {
             access: Access::Authenticated,
             activity: Activity::Active,
             on_stale: OnStale::Refuse,
+            limits: RouteBounds::default(),
         },
         refusals: Refusals::default(),
     }
@@ -100,6 +101,7 @@ fn policy(roles: &[&str]) -> Policy {
         anonymous_idle: Duration::from_secs(60),
         anonymous_absolute: Duration::from_secs(600),
         roles: roles.iter().map(role).collect(),
+        ..Policy::default()
     }
 }
 

@@ -144,5 +144,6 @@ pub(super) fn policy() -> Policy {
         anonymous_idle,
         anonymous_absolute,
         roles: vec![role("buyer", 1), role("approver", 2)],
+        ..Policy::default()
     }
 }

@@ -13,15 +13,17 @@ use proptest::sample::{select, subsequence};
 
 use super::{
     Access, Activity, Bounds, Client, Company, Cuts, Decision, EndReason, Found, LoginPage,
-    OnStale, Policy, Record, RequestFacts, Rules, Safety, Scope, State, Timestamp, UserName,
-    Verdict, Write, at, decide, record, role, sid,
+    OnStale, Policy, Record, RequestFacts, Rules, Safety, Scope, Setting, State, Timestamp,
+    UserName, Verdict, Write, at, decide, record, role, sid,
 };
+use crate::domain::limits::{RouteBounds, RouteId};
 
 /// Everything that a decision depends on.
 #[derive(Debug, Clone)]
 struct Situation {
     policy: Policy,
     app: Bounds,
+    route: RouteBounds,
     cuts: Cuts,
     now: Timestamp,
     facts: RequestFacts,
@@ -32,11 +34,18 @@ impl Situation {
     fn decide(&self) -> Decision {
         let rules = Rules {
             policy: &self.policy,
-            app: self.app,
+            setting: self.setting(),
             cuts: &self.cuts,
             now: self.now,
         };
         decide(rules, self.facts, &self.found)
+    }
+
+    fn setting(&self) -> Setting {
+        Setting {
+            app: self.app,
+            route: self.route,
+        }
     }
 
     fn forwards(&self) -> bool {
@@ -173,10 +182,13 @@ fn facts() -> impl Strategy<Value = RequestFacts> {
 
 fn situation() -> impl Strategy<Value = Situation> {
     let cuts = option::weighted(0.2, cut()).prop_map(|cut| Cuts::new(1, cut));
-    (policy(), bounds(), cuts, seconds(), facts(), any_found()).prop_map(
-        |(policy, app, cuts, now, facts, found)| Situation {
+    let route = bounds().prop_map(|bounds| RouteBounds::of(RouteId::of("app", "/route"), bounds));
+    let places = (bounds(), route);
+    (policy(), places, cuts, seconds(), facts(), any_found()).prop_map(
+        |(policy, (app, route), cuts, now, facts, found)| Situation {
             policy,
             app,
+            route,
             cuts,
             now: at(now),
             facts,
@@ -190,7 +202,9 @@ fn passes(situation: &Situation, found: &Found) -> bool {
     let Some(record) = &found.record else {
         return false;
     };
-    let limits = record.session.limits(&situation.policy, situation.app);
+    let limits = record
+        .session
+        .limits(&situation.policy, situation.setting());
     let cut = situation.cuts.cover(&record.session);
     record.state == State::Alive
         && found.company == Company::Whole
@@ -279,12 +293,17 @@ proptest! {
     }
 
     #[test]
-    fn a_tighter_limit_opens_no_way(situation in situation(), which in 0..10_usize, by in 1..12_u64) {
+    fn a_tighter_limit_opens_no_way(situation in situation(), which in 0..12_usize, by in 1..12_u64) {
         let mut tighter = situation.clone();
         let by = Duration::from_secs(by);
         let tighten = |limit: &mut Duration| *limit = limit.saturating_sub(by);
-        let bound = |limit: &mut Option<Duration>| {
-            *limit = Some(limit.unwrap_or(Duration::from_secs(12)).saturating_sub(by));
+        let tight = |limit: Option<Duration>| {
+            limit.unwrap_or(Duration::from_secs(12)).saturating_sub(by)
+        };
+        let bound = |limit: &mut Option<Duration>| *limit = Some(tight(*limit));
+        let id = RouteId::of("app", "/route");
+        let bound_route = |limit: &mut Option<(Duration, RouteId)>| {
+            *limit = Some((tight(limit.map(|(after, _)| after)), id));
         };
         match which {
             0 => tighten(&mut tighter.policy.roles[0].idle),
@@ -296,7 +315,9 @@ proptest! {
             6 => bound(&mut tighter.policy.ceiling.idle),
             7 => bound(&mut tighter.policy.ceiling.absolute),
             8 => bound(&mut tighter.app.idle),
-            _ => bound(&mut tighter.app.absolute),
+            9 => bound(&mut tighter.app.absolute),
+            10 => bound_route(&mut tighter.route.idle),
+            _ => bound_route(&mut tighter.route.absolute),
         }
         prop_assert!(situation.forwards() || !tighter.forwards());
     }
@@ -319,7 +340,7 @@ proptest! {
     fn no_role_held_gives_more_than_its_own_limits(situation in situation()) {
         for found in &situation.found {
             let Some(record) = &found.record else { continue };
-            let limits = record.session.limits(&situation.policy, situation.app);
+            let limits = record.session.limits(&situation.policy, situation.setting());
             let held = situation.policy.roles.iter().filter(|role| {
                 record.session.roles().contains(&role.name)
             });
@@ -327,7 +348,11 @@ proptest! {
                 prop_assert!(limits.idle.after <= role.idle);
                 prop_assert!(limits.absolute.after <= role.absolute);
             }
-            for bounds in [situation.app, situation.policy.ceiling] {
+            let route = Bounds {
+                idle: situation.route.idle.map(|(after, _)| after),
+                absolute: situation.route.absolute.map(|(after, _)| after),
+            };
+            for bounds in [situation.app, situation.policy.ceiling, route] {
                 prop_assert!(bounds.idle.is_none_or(|idle| limits.idle.after <= idle));
                 prop_assert!(bounds.absolute.is_none_or(|most| limits.absolute.after <= most));
             }

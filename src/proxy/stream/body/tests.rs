@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use crate::domain::identity::{Lineage, Sid};
+use crate::domain::limits::RouteBounds;
 use crate::domain::session::EndReason;
 use crate::proxy::stream::handle::StreamHandle;
 use crate::proxy::stream::progress::{Direction, Progress};
@@ -30,6 +31,7 @@ fn open(registry: &StreamRegistry) -> StreamHandle {
         lineage: LINEAGE,
         sid: Sid::from_bytes([2; 16]),
         app: "procurement".into(),
+        route: RouteBounds::default(),
     };
     registry.open(key, StreamKind::Body).unwrap()
 }

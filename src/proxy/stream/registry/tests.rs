@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::domain::identity::{Lineage, Sid};
+use crate::domain::limits::RouteBounds;
 use crate::domain::session::EndReason;
 use crate::proxy::stream::handle::StreamHandle;
 use crate::proxy::stream::progress::Direction;
@@ -25,6 +26,7 @@ fn key(who: u8, id: u8) -> StreamKey {
         lineage: lineage(who),
         sid: sid(id),
         app: "procurement".into(),
+        route: RouteBounds::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::domain::identity::{Lineage, Sid};
+use crate::domain::limits::RouteBounds;
 use crate::domain::session::EndReason;
 use crate::proxy::stream::handle::StreamHandle;
 use crate::proxy::stream::registry::{StreamKey, StreamKind, StreamRegistry};
@@ -54,6 +55,7 @@ fn open(registry: &StreamRegistry) -> StreamHandle {
         lineage: LINEAGE,
         sid: Sid::from_bytes([2; 16]),
         app: "procurement".into(),
+        route: RouteBounds::default(),
     };
     registry.open(key, StreamKind::Tunnel).unwrap()
 }

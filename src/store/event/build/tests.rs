@@ -3,8 +3,8 @@ use std::time::Duration;
 use super::{EventFacts, adopted_event, end_event, login_event, refusal_event, rule_text};
 use crate::domain::decide::Stale;
 use crate::domain::identity::Lineage;
-use crate::domain::limits::{Limit, Limits, Rule};
-use crate::domain::policy::{PolicyVersion, RoleName};
+use crate::domain::limits::{Bounds, Limit, Limits, RoleId, RouteId, Rule};
+use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName, RouteLimits};
 use crate::domain::session::{EndReason, Login, Session, UserName};
 use crate::domain::time::Timestamp;
 use crate::store::event::{EventKind, SessionEvent};
@@ -34,6 +34,24 @@ fn session(generation: u32) -> Session {
     }
 }
 
+fn policy() -> Policy {
+    let role = |name| Role {
+        name: RoleName::new(name),
+        ..Role::default()
+    };
+    let label = "POST /approvals/**";
+    Policy {
+        version: PolicyVersion(0xabc),
+        roles: vec![role("buyer"), role("approver")],
+        routes: vec![RouteLimits {
+            id: RouteId::of("procurement", label),
+            label: label.into(),
+            bounds: Bounds::default(),
+        }],
+        ..Policy::default()
+    }
+}
+
 fn told(generation: u32, tell: impl FnOnce(EventFacts<'_>) -> SessionEvent) -> SessionEvent {
     let limit = |minutes: u64, rule| Limit {
         after: Duration::from_secs(60 * minutes),
@@ -43,10 +61,10 @@ fn told(generation: u32, tell: impl FnOnce(EventFacts<'_>) -> SessionEvent) -> S
         session: &session(generation),
         last_active: Timestamp::from_millis(1_200_000),
         limits: &Limits {
-            idle: limit(5, Rule::Role(RoleName::new("approver"))),
+            idle: limit(5, Rule::Role(RoleId::at(1))),
             absolute: limit(480, Rule::Ceiling),
         },
-        policy: PolicyVersion(0xabc),
+        policy: &policy(),
         at: Timestamp::from_millis(1_500_000),
         client: "2001:db8::7".parse().ok(),
     })
@@ -109,15 +127,19 @@ fn a_rule_is_told_in_words() {
     let texts = [
         (Rule::Ceiling, "ceiling"),
         (Rule::App, "app"),
-        (Rule::Role(RoleName::new("buyer")), "role buyer"),
+        (Rule::Role(RoleId::at(0)), "role buyer"),
         (
-            Rule::Unmapped(RoleName::new("approver")),
+            Rule::Unmapped(RoleId::at(1)),
             "strictest of all roles (approver)",
+        ),
+        (
+            Rule::Route(RouteId::of("procurement", "POST /approvals/**")),
+            "route POST /approvals/**",
         ),
         (Rule::Anonymous, "anonymous"),
         (Rule::Adoption, "adoption"),
     ];
     for (rule, text) in texts {
-        assert_eq!(rule_text(&rule), text);
+        assert_eq!(rule_text(&policy(), rule), text);
     }
 }

@@ -1,0 +1,244 @@
+//! Roles: their limits, inherited or their own, and whether anybody can hold them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::limits::{Told, ToldBounds};
+use super::{Checker, items};
+use crate::config::fault::{At, Code, Fault};
+use crate::config::lines::RuleLines;
+use crate::config::raw::app::RawApp;
+use crate::config::raw::{RawConfig, RawRole};
+use crate::config::value::did_you_mean;
+use crate::domain::limits::{Bounds, LimitKind, RoleId, Rule};
+use crate::domain::policy::{Role, RoleName};
+use crate::domain::session::UserName;
+
+/// What records and metrics call the role of a session without a login.
+const ANONYMOUS: &str = "anonymous";
+
+/// A role of the file, as another one may extend it.
+type Named = (At<String>, At<RawRole>);
+
+impl Checker<'_> {
+    /// The roles without those that have a fault. Where there is none, each has its place in the
+    /// file for an id.
+    pub(super) fn roles(
+        &self,
+        raw: &RawConfig,
+        ceiling: Bounds,
+        lines: &mut RuleLines,
+    ) -> Vec<Role> {
+        let learned = Learned::of(&raw.apps);
+        let mut roles = Vec::new();
+        for (index, (name, role)) in raw.roles.iter().enumerate() {
+            let id = RoleId::at(index);
+            lines.insert(Rule::Role(id), self.line(&role.place));
+            let chain = self.chain(&raw.roles, index);
+            let limits = LimitKind::BOTH.map(|kind| {
+                let giver = chain
+                    .iter()
+                    .find(|giver| told(&raw.roles, **giver, kind).is_some())?;
+                if *giver != index {
+                    lines.insert_heir(id, kind, RoleId::at(*giver));
+                }
+                told(&raw.roles, *giver, kind)
+            });
+            self.role_bounds(&role.value, limits, ceiling);
+            self.held(&raw.roles, index, learned);
+            let [idle, absolute] = limits.map(|told| told.map(|told| told.value.0));
+            let users = self.holders(items(role.value.users.as_ref()));
+            let groups = self.holders(items(role.value.groups.as_ref()));
+            if let Some(name) = self.role_name(name)
+                && let (Some(idle), Some(absolute)) = (idle, absolute)
+            {
+                roles.push(Role {
+                    name: RoleName::new(&name),
+                    idle,
+                    absolute,
+                    users,
+                    groups,
+                });
+            }
+        }
+        roles
+    }
+
+    /// The name of a role, which is none of those that a session has without one.
+    fn role_name(&self, told: &At<String>) -> Option<Arc<str>> {
+        if told.value == ANONYMOUS {
+            let message = "sessions without a login have this name";
+            let help = "write [anonymous] for their limits, or another name";
+            self.error(Code::Range, &told.place, message, help);
+            return None;
+        }
+        self.label(told)
+    }
+
+    /// A role, the one that it extends, the one that that one extends, and so on: it has each limit
+    /// from the first that sets it.
+    fn chain(&self, roles: &[Named], index: usize) -> Vec<usize> {
+        let mut chain = vec![index];
+        loop {
+            let last = &roles[chain[chain.len() - 1]].1.value;
+            let Some(parent) = &last.extends else {
+                return chain;
+            };
+            let found = roles
+                .iter()
+                .position(|(name, _)| name.value == parent.value);
+            match found {
+                None => {
+                    // Told once, at the role that says it.
+                    if chain.len() == 1 {
+                        self.no_such_role(roles, index, parent);
+                    }
+                    return chain;
+                }
+                Some(found) if chain.contains(&found) => {
+                    if found == index && chain.iter().all(|link| *link >= index) {
+                        self.circle(roles, &chain, parent);
+                    }
+                    return chain;
+                }
+                Some(found) => chain.push(found),
+            }
+        }
+    }
+
+    fn no_such_role(&self, roles: &[Named], index: usize, parent: &At<String>) {
+        let others = roles
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index);
+        let names: Vec<&str> = others.map(|(_, (name, _))| name.value.as_str()).collect();
+        let message = format!("no role is called {:?}", parent.value);
+        let help = match names.is_empty() {
+            true => "write `idle` and `absolute` here, without `extends`".to_owned(),
+            false => format!("write {}", did_you_mean(&parent.value, names)),
+        };
+        self.error(Code::UnknownWord, &parent.place, message, &help);
+    }
+
+    /// Told once, at the first of them in the file.
+    fn circle(&self, roles: &[Named], chain: &[usize], last: &At<String>) {
+        let names: Vec<&str> = chain
+            .iter()
+            .map(|link| roles[*link].0.value.as_str())
+            .chain([last.value.as_str()])
+            .collect();
+        let first = roles[chain[0]].1.value.extends.as_ref().unwrap_or(last);
+        let message = format!("extends itself: {}", names.join(" -> "));
+        let help = "write `idle` and `absolute` in one of them, without `extends`";
+        self.error(Code::Contradiction, &first.place, message, help);
+    }
+
+    /// What is wrong with the limits that a role writes itself; those that it inherits are told of
+    /// where they stand.
+    fn role_bounds(&self, role: &RawRole, limits: ToldBounds<'_>, ceiling: Bounds) {
+        let own = [role.idle.as_ref(), role.absolute.as_ref()];
+        self.below_ceiling(own, ceiling);
+        match (own, limits) {
+            ([Some(_), _], _) => self.in_order(limits),
+            ([None, Some(absolute)], [Some(idle), _]) if idle.value.0 > absolute.value.0 => {
+                let idle_after = humantime::format_duration(idle.value.0);
+                let absolute_after = humantime::format_duration(absolute.value.0);
+                let message =
+                    format!("shorter than the idle timeout that it extends ({idle_after})");
+                let fault = Fault::error(Code::Limits, &absolute.place, message);
+                self.findings
+                    .push(
+                        fault
+                            .other(&idle.place, "so this never applies")
+                            .help(format!(
+                                "write an `idle` of its own, at most \"{absolute_after}\""
+                            )),
+                    );
+            }
+            _ => {}
+        }
+    }
+
+    /// A warning where nobody can ever hold a role.
+    fn held(&self, roles: &[Named], index: usize, learned: Learned) {
+        let (name, role) = &roles[index];
+        let by_user = !items(role.value.users.as_ref()).is_empty();
+        let by_group = !items(role.value.groups.as_ref()).is_empty();
+        let is_extended = roles.iter().any(|(_, other)| {
+            let extends = other.value.extends.as_ref();
+            extends.is_some_and(|parent| parent.value == name.value)
+        });
+        let (label, help) = match (by_user, by_group) {
+            (false, false) if is_extended => return,
+            (false, false) => (
+                "no `users`, no `groups`, and no role extends it",
+                "write users = [\"..\"] or groups = [\"..\"]",
+            ),
+            // Without any login there is nothing to learn from, for no role.
+            _ if !learned.logins || by_user && learned.users || by_group && learned.groups => {
+                return;
+            }
+            (_, true) if !by_user => (
+                "no login of any app tells groups",
+                "write where a login finds them, like groups = \"answer-json:/groups\"",
+            ),
+            _ => (
+                "no login of any app tells who logs in",
+                "write where a login finds the name, like user = \"form:j_username\"",
+            ),
+        };
+        let fault = Fault::warning(
+            Code::RoleWithoutHolder,
+            &role.place,
+            "nobody can hold this role",
+        );
+        self.findings.push(fault.label(label).help(help));
+    }
+
+    fn holders(&self, list: &[At<String>]) -> BTreeSet<String> {
+        self.no_duplicates(
+            list.iter().map(|name| (&name.value, &name.place)),
+            "write it once",
+        );
+        for name in list.iter().filter(|name| !can_be_learned(&name.value)) {
+            self.error(
+                Code::Range,
+                &name.place,
+                "no login ever yields this name",
+                "write it as the app spells it: 1 to 128 bytes, no control characters, no spaces around it",
+            );
+        }
+        list.iter().map(|name| name.value.clone()).collect()
+    }
+}
+
+fn told(roles: &[Named], index: usize, kind: LimitKind) -> Option<Told<'_>> {
+    let role = &roles[index].1.value;
+    match kind {
+        LimitKind::Idle => role.idle.as_ref(),
+        LimitKind::Absolute => role.absolute.as_ref(),
+    }
+}
+
+/// What the logins of all apps tell together.
+#[derive(Clone, Copy)]
+struct Learned {
+    logins: bool,
+    users: bool,
+    groups: bool,
+}
+
+impl Learned {
+    fn of(apps: &[At<RawApp>]) -> Self {
+        let logins = || apps.iter().flat_map(|app| &app.value.logins);
+        Self {
+            logins: logins().next().is_some(),
+            users: logins().any(|login| login.value.user.is_some()),
+            groups: logins().any(|login| login.value.groups.is_some()),
+        }
+    }
+}
+
+fn can_be_learned(name: &str) -> bool {
+    name.trim() == name && UserName::new(name).is_some()
+}

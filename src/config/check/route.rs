@@ -1,0 +1,129 @@
+//! One route: which requests are meant, and what they need.
+
+use super::Checker;
+use super::limits::{Rulebook, Told};
+use super::pattern::RawPattern;
+use crate::config::app::{Route, RouteRule};
+use crate::config::fault::{At, Code, Fault};
+use crate::config::raw::app::{RawApp, RawRoute};
+use crate::config::value::Word;
+use crate::domain::access::{Access, Activity, OnStale};
+use crate::domain::limits::{Bounds, LimitKind, RouteBounds};
+use crate::domain::policy::Policy;
+use crate::domain::resolve::{Facts, Holder, Setting};
+
+/// What a route needs to know of its app.
+pub(super) struct AppPlace<'a> {
+    pub(super) name: &'a str,
+    /// The app's own limits.
+    pub(super) bounds: Bounds,
+    /// What paths need that no route names.
+    pub(super) fallback: RouteRule,
+}
+
+impl Checker<'_> {
+    pub(super) fn route(
+        &self,
+        raw: &At<RawRoute>,
+        app: &AppPlace<'_>,
+        rules: &mut Rulebook,
+    ) -> Option<Route> {
+        let route = &raw.value;
+        let told = [route.idle.as_ref(), route.absolute.as_ref()];
+        let access = word(route.access.as_ref(), app.fallback.access);
+        let bounds = self.bounds(told);
+        self.below_ceiling(told, rules.policy.ceiling);
+        for (told, kind) in told.into_iter().zip(LimitKind::BOTH) {
+            let Some(told) = told else { continue };
+            self.limit_applies(told, kind, (access, app), &rules.policy);
+        }
+        let pattern = self.request_pattern(RawPattern {
+            path: route.path.as_ref(),
+            methods: route.methods.as_ref(),
+            query: route.query.as_ref(),
+            headers: route.headers.as_ref(),
+        })?;
+        let limits = if bounds.is_set() {
+            let line = self.line(&raw.place);
+            let id = rules.add_route(app.name, &pattern.text(), bounds, line);
+            RouteBounds::of(id, bounds)
+        } else {
+            RouteBounds::default()
+        };
+        Some(Route {
+            label: pattern.path.text.as_str().into(),
+            rule: RouteRule {
+                access,
+                activity: word(route.activity.as_ref(), app.fallback.activity),
+                on_stale: word(route.on_stale.as_ref(), app.fallback.on_stale),
+                limits,
+            },
+            pattern,
+        })
+    }
+
+    /// Whether a route's limit can ever end a session: not where it needs none, and not where
+    /// everybody has a smaller one anyway.
+    fn limit_applies(
+        &self,
+        told: Told<'_>,
+        kind: LimitKind,
+        (access, app): (Access, &AppPlace<'_>),
+        policy: &Policy,
+    ) {
+        if access == Access::Public {
+            let message = "a public route needs no session, so it has no limits";
+            let help = "leave it out, or write access = \"authenticated\"";
+            self.error(Code::Contradiction, &told.place, message, help);
+            return;
+        }
+        let Some(longest) = longest(policy, kind, access, app.bounds) else {
+            return;
+        };
+        if told.value.0 > longest
+            && policy
+                .ceiling
+                .of(kind)
+                .is_none_or(|most| told.value.0 <= most)
+        {
+            let longest = humantime::format_duration(longest);
+            let message = format!("never applies: no session has more than {longest} here");
+            let fault = Fault::warning(Code::NeverApplies, &told.place, message);
+            let help = format!("write less than \"{longest}\", or leave it out");
+            self.findings.push(fault.help(help));
+        }
+    }
+}
+
+/// The longest limit that anybody has in an app, before any route; none where no role was read.
+fn longest(
+    policy: &Policy,
+    kind: LimitKind,
+    access: Access,
+    app: Bounds,
+) -> Option<std::time::Duration> {
+    let setting = Setting::of_app(app);
+    let of = |holder| policy.resolve(Facts { holder, setting }).of(kind).after;
+    let roles = policy.roles.iter();
+    let longest = roles
+        .map(|role| of(Holder::Authenticated(std::slice::from_ref(&role.name))))
+        .max()?;
+    Some(match access {
+        Access::Authenticated => longest,
+        Access::Public | Access::Session => longest.max(of(Holder::Anonymous)),
+    })
+}
+
+/// What holds where no route matches.
+pub(super) fn fallback(app: &RawApp) -> RouteRule {
+    RouteRule {
+        access: word(app.access.as_ref(), Access::Authenticated),
+        activity: Activity::Active,
+        on_stale: word(app.on_stale.as_ref(), OnStale::Refuse),
+        limits: RouteBounds::default(),
+    }
+}
+
+fn word<T: Copy>(told: Option<&At<Word<T>>>, default: T) -> T {
+    told.map_or(default, |told| told.value.0)
+}
