@@ -25,6 +25,7 @@ mod names;
 mod page;
 mod pass_on;
 mod path;
+mod peer;
 mod query;
 mod quota;
 mod recipe;
@@ -58,7 +59,8 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::StoreOp;
 
 use adopt::{ADOPTION_WINDOW, ADOPTIONS_MAX};
-use exchange::{Peer, REQUEST_ID};
+use exchange::REQUEST_ID;
+use peer::Peer;
 use quota::Quota;
 use snapshot::{AppRuntime, Snapshot};
 use stream::registry::{STREAMS_MAX, StreamRegistry};

@@ -23,9 +23,10 @@ use super::Proxy;
 use super::body::Tail;
 use super::error::ProxyError;
 use super::head::client::wants;
-use super::head::forwarded::{Origin, PeerAddress, Scheme, forwarded};
+use super::head::forwarded::{Origin, forwarded};
 use super::head::hygiene;
 use super::learn::lesson::Lesson;
+use super::peer::Peer;
 use super::route::Routed;
 use super::snapshot::{AppRuntime, Snapshot};
 use super::upstream::AnswerBody;
@@ -33,25 +34,6 @@ use super::{respond, set_cookie};
 
 /// The name under which the gateway and the app log a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Who is at the other end of a connection.
-#[derive(Clone)]
-pub(crate) struct Peer {
-    pub(crate) address: PeerAddress,
-    /// What the connection speaks.
-    pub(crate) scheme: Scheme,
-    /// Peers whose forwarding headers are believed.
-    pub(crate) trusted: Arc<[ipnet::IpNet]>,
-}
-
-impl Peer {
-    /// Whether what it says of others is believed.
-    pub(crate) fn is_trusted(&self) -> bool {
-        self.trusted
-            .iter()
-            .any(|network| network.contains(&self.address.ip))
-    }
-}
 
 /// One exchange.
 pub(crate) struct Exchange {

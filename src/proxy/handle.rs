@@ -11,8 +11,9 @@ use crate::domain::decide::{Verdict, decide_unknown};
 
 use super::Proxy;
 use super::error::ProxyError;
-use super::exchange::{Exchange, Peer};
+use super::exchange::Exchange;
 use super::pass_on::{Admitted, pass_on};
+use super::peer::Peer;
 use super::respond::{self, Refusal};
 use super::upstream::AnswerBody;
 use super::{carriers, head, path, route};

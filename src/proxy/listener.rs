@@ -17,9 +17,9 @@ use crate::config::Listener;
 use crate::telemetry::metrics::ListenerMetrics;
 
 use super::Proxy;
-use super::exchange::Peer;
 use super::handle::handle;
 use super::head::forwarded::{PeerAddress, Scheme};
+use super::peer::Peer;
 use super::stall::StallGuard;
 use super::tls::{self, TlsError, TlsKeys};
 

@@ -1,0 +1,26 @@
+//! The other end of a client's connection, as the connection itself tells it.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::head::forwarded::{PeerAddress, Scheme};
+
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: PeerAddress,
+    /// What the connection speaks.
+    pub(crate) scheme: Scheme,
+    /// Peers whose forwarding headers are believed.
+    pub(crate) trusted: Arc<[IpNet]>,
+}
+
+impl Peer {
+    /// Whether what it says of others is believed.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trusted
+            .iter()
+            .any(|network| network.contains(&self.address.ip))
+    }
+}
