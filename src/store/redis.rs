@@ -14,6 +14,7 @@
 mod codec;
 mod due;
 mod fault;
+mod gather;
 mod keys;
 mod link;
 mod memo;
@@ -45,6 +46,7 @@ use crate::config::RedisConfig;
 use crate::domain::cuts::Cuts;
 
 use super::Health;
+use gather::Gathering;
 use link::Link;
 use memo::Memo;
 use outbox::Outbox;
@@ -102,6 +104,7 @@ pub struct RedisStore {
     /// The table of cuts as it was last read.
     cuts: ArcSwap<Cuts>,
     outbox: Outbox,
+    look_ups: Gathering,
 }
 
 impl RedisStore {
@@ -115,6 +118,7 @@ impl RedisStore {
             memo: Memo::new(),
             cuts: ArcSwap::default(),
             outbox: Outbox::default(),
+            look_ups: Gathering::default(),
         })
     }
 

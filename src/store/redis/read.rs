@@ -3,29 +3,80 @@
 use std::sync::Arc;
 
 use redis::{Cmd, Pipeline, Value};
+use smallvec::SmallVec;
+use tokio::task::yield_now;
 
 use crate::domain::cuts::{Cuts, Scope};
 use crate::domain::identity::Sid;
 use crate::domain::session::{Record, State};
 use crate::store::{LookUp, StoreError};
 
+use super::gather::{Joined, Turn};
 use super::{RedisStore, codec, fault, keys};
 
 impl RedisStore {
     /// One round trip, or two where somebody cut since the last one.
     pub(in crate::store) async fn look_up(&self, sids: &[Sid]) -> Result<LookUp, StoreError> {
-        self.link.in_time(self.read_records(sids)).await
+        self.link.in_time(self.look_up_together(sids)).await
     }
 
-    /// The version of the cuts is read after the records, so that a cut made meanwhile is seen.
-    async fn read_records(&self, sids: &[Sid]) -> Result<LookUp, StoreError> {
-        let (_, answers) = self.link.ask(&|_| look_up(sids)).await?;
-        let mut answers = answers.into_iter();
-        let mut records = Vec::with_capacity(sids.len());
-        for (sid, answer) in sids.iter().zip(&mut answers) {
-            records.push(self.record(*sid, answer)?);
+    async fn look_up_together(&self, sids: &[Sid]) -> Result<LookUp, StoreError> {
+        match self.look_ups.join(sids) {
+            Turn::Ask(round) => {
+                yield_now().await;
+                self.read_for(sids, round.close()).await
+            }
+            Turn::Wait(answer) => match answer.await {
+                Ok(told) => told,
+                Err(_) => self.read_for(sids, Vec::new()).await,
+            },
         }
-        let version = match bulk(answers.next().unwrap_or(Value::Nil))? {
+    }
+
+    /// Reads for one look-up and for those that joined it. A record that cannot be read fails the
+    /// look-up that it was asked for by; an outage fails all.
+    async fn read_for(&self, sids: &[Sid], joined: Vec<Joined>) -> Result<LookUp, StoreError> {
+        let others = joined.iter().flat_map(|joined| &joined.sids);
+        let all: Vec<Sid> = sids.iter().chain(others).copied().collect();
+        let (answers, cuts) = match self.read_all(&all).await {
+            Ok(read) => read,
+            Err(error) => {
+                for joined in joined {
+                    joined.told.send(Err(error.clone())).ok();
+                }
+                return Err(error);
+            }
+        };
+        let mut answers = answers.into_iter();
+        let own = self.records(sids, &mut answers, &cuts);
+        for Joined { sids, told } in joined {
+            // Whoever has left meanwhile needs no answer.
+            told.send(self.records(&sids, &mut answers, &cuts)).ok();
+        }
+        own
+    }
+
+    fn records(
+        &self,
+        sids: &[Sid],
+        answers: &mut impl Iterator<Item = Value>,
+        cuts: &Arc<Cuts>,
+    ) -> Result<LookUp, StoreError> {
+        // All of them are taken before one is found to be garbage.
+        let answers: SmallVec<[Value; 4]> = answers.take(sids.len()).collect();
+        let pairs = sids.iter().zip(answers);
+        let records = pairs.map(|(sid, answer)| self.record(*sid, answer));
+        Ok(LookUp {
+            records: records.collect::<Result<_, _>>()?,
+            cuts: Arc::clone(cuts),
+        })
+    }
+
+    /// The answer to each sid, and the cuts. Their version is read after the records, so that a
+    /// cut made meanwhile is seen.
+    async fn read_all(&self, sids: &[Sid]) -> Result<(Vec<Value>, Arc<Cuts>), StoreError> {
+        let (_, mut answers) = self.link.ask(&|_| look_up(sids)).await?;
+        let version = match bulk(answers.pop().unwrap_or(Value::Nil))? {
             Some(text) => codec::decode_number(&text).ok_or_else(garbled_cuts)?,
             None => 0,
         };
@@ -34,7 +85,7 @@ impl RedisStore {
             let (_, answers) = self.link.ask(&|_| all_cuts()).await?;
             cuts = self.keep_cuts(answers.into_iter().next().unwrap_or(Value::Nil))?;
         }
-        Ok(LookUp { records, cuts })
+        Ok((answers, cuts))
     }
 
     /// Keeps a table as the last one read.
