@@ -6,7 +6,7 @@ use redis::{Cmd, Pipeline, Value};
 
 use crate::domain::cuts::{Cuts, Scope};
 use crate::domain::identity::Sid;
-use crate::domain::session::{Record, State};
+use crate::domain::session::{Record, Session, State};
 use crate::store::{LookUp, StoreError};
 
 use super::{RedisStore, codec, fault, keys};
@@ -45,26 +45,35 @@ impl RedisStore {
     }
 
     fn record(&self, sid: Sid, answer: Value) -> Result<Option<Record>, StoreError> {
-        let [session, last_active, state] = fields(answer)?;
-        if session.is_none() && last_active.is_none() && state.is_none() {
-            return Ok(None);
+        let mut found = record(answer, |session| self.memo.decode(sid, session))?;
+        if let Some(record) = &mut found
+            && record.state == State::Alive
+        {
+            record.last_active = self.touches.latest(sid, record.last_active);
         }
-        let record = || {
-            let state = codec::decode_state(&state?)?;
-            let last_active = codec::decode_instant(&last_active?)?;
-            Some(Record {
-                session: self.memo.decode(sid, session?)?,
-                last_active: match state {
-                    State::Alive => self.touches.latest(sid, last_active),
-                    State::Pending | State::Ended { .. } | State::Superseded { .. } => last_active,
-                },
-                state,
-            })
-        };
-        match record() {
-            Some(record) => Ok(Some(record)),
-            None => Err(StoreError::Garbled("a record".to_owned())),
-        }
+        Ok(found)
+    }
+}
+
+/// The record in an answer; none where the answer has nothing at all.
+pub(super) fn record(
+    answer: Value,
+    decode: impl FnOnce(Vec<u8>) -> Option<Arc<Session>>,
+) -> Result<Option<Record>, StoreError> {
+    let [session, last_active, state] = fields(answer)?;
+    if session.is_none() && last_active.is_none() && state.is_none() {
+        return Ok(None);
+    }
+    let record = || {
+        Some(Record {
+            state: codec::decode_state(&state?)?,
+            last_active: codec::decode_instant(&last_active?)?,
+            session: decode(session?)?,
+        })
+    };
+    match record() {
+        Some(record) => Ok(Some(record)),
+        None => Err(StoreError::Garbled("a record".to_owned())),
     }
 }
 
@@ -105,7 +114,7 @@ fn fields(answer: Value) -> Result<[Option<Vec<u8>>; 3], StoreError> {
     Ok(fields)
 }
 
-fn cuts(table: Value) -> Result<Cuts, StoreError> {
+pub(super) fn cuts(table: Value) -> Result<Cuts, StoreError> {
     let fields = list(table)?;
     let mut version = 0;
     let mut entries = Vec::with_capacity(fields.len() / 2);
@@ -135,7 +144,7 @@ pub(super) fn encode_scope(scope: &Scope) -> String {
     }
 }
 
-fn decode_scope(field: &[u8]) -> Option<Scope> {
+pub(super) fn decode_scope(field: &[u8]) -> Option<Scope> {
     let field = str::from_utf8(field).ok()?;
     match field.split_once(':') {
         None if field == "all" => Some(Scope::All),
