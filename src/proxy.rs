@@ -12,6 +12,8 @@ mod cookies;
 mod error;
 mod exchange;
 mod form;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod handle;
 mod head;
 mod json;
