@@ -83,27 +83,34 @@ pub fn cookies(bytes: &[u8]) {
     only_taken_out(&sent, &left);
 }
 
-/// What is left are pairs of what was sent, in their order, and all that nobody takes for ours.
+/// What is left are headers that were sent, in their order, with nothing but pairs of ours missing.
 fn only_taken_out(sent: &[Vec<u8>], left: &[Vec<u8>]) {
-    let pairs_of = |header: &Vec<u8>| -> Vec<Vec<u8>> {
-        let pairs = header.split(|byte| *byte == b';');
-        pairs.map(<[u8]>::to_vec).collect()
-    };
-    let mut left_pairs = left.iter().flat_map(pairs_of).peekable();
+    let mut left_headers = left.iter().peekable();
     for header in sent {
-        let pairs = pairs_of(header);
-        // A header in which nothing is left but blanks goes as a whole.
-        let stays = pairs.iter().any(|pair| is_plainly_foreign(pair));
-        for pair in pairs {
-            // The pair that comes to the front leaves the blanks of its separator behind.
-            let is_left = left_pairs
-                .next_if(|kept| *kept == pair || kept == pair.trim_ascii_start())
-                .is_some();
-            let must_stay = is_plainly_foreign(&pair) || (stays && pair.trim_ascii().is_empty());
-            assert!(is_left || !must_stay, "{pair:?} of {sent:?} is missing");
-        }
+        let is_left = left_headers
+            .next_if(|kept| is_left_of(header, kept))
+            .is_some();
+        let may_go = !pairs(header).any(is_plainly_foreign);
+        assert!(is_left || may_go, "of {sent:?} became {left:?}");
     }
-    assert_eq!(left_pairs.next(), None, "of {sent:?} became {left:?}");
+    assert_eq!(left_headers.next(), None, "of {sent:?} became {left:?}");
+}
+
+/// Whether `kept` is the header without some pairs that could be ours.
+fn is_left_of(header: &[u8], kept: &[u8]) -> bool {
+    let mut kept_pairs = pairs(kept).peekable();
+    let stays = pairs(header).all(|pair| {
+        // The pair that comes to the front leaves the blanks of its separator behind.
+        let is_left = kept_pairs
+            .next_if(|kept| *kept == pair || *kept == pair.trim_ascii_start())
+            .is_some();
+        is_left || !(is_plainly_foreign(pair) || pair.trim_ascii().is_empty())
+    });
+    stays && kept_pairs.next().is_none()
+}
+
+fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    header.split(|byte| *byte == b';')
 }
 
 /// Whether every reader must take it for a cookie of another name.
