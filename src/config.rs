@@ -7,6 +7,8 @@ pub mod carrier;
 mod check;
 pub mod defaults;
 pub mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod lines;
 pub mod load;
 mod raw;

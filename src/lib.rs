@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `domain` is the heart: it cannot do I/O, read a clock, wait, log or fail.
-//! One request's way is written down in `proxy::handle`.
+//! One request's way is written down in `proxy::handle`. `fuzz` exists in tests alone.
 
 pub mod admin;
 pub mod audit;
@@ -17,6 +17,8 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod entropy;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod gateway;
 pub mod proxy;
 pub mod store;

@@ -15,6 +15,8 @@ mod error;
 mod exchange;
 mod extracted;
 mod form;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod handle;
 mod head;
 mod json;

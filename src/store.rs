@@ -117,8 +117,7 @@ impl Store {
     pub async fn look_up(&self, sids: &[Sid]) -> Result<LookUp, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.look_up(sids)),
-            // Boxed: its future is large, and would be moved about for the memory store as well.
-            Self::Redis(store) => Box::pin(store.look_up(sids)).await,
+            Self::Redis(store) => store.look_up(sids).await,
         }
     }
 

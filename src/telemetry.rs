@@ -7,6 +7,8 @@
 pub mod access_log;
 pub mod build_info;
 pub mod events;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod lines;
 pub mod log;
 pub mod metrics;

@@ -33,14 +33,12 @@ impl AnswerCookies {
             return Self::default();
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let cookies = set_cookie::last_of(headers, &names, now()).into_iter();
+        let default_path = directory(request_path);
+        let cookies = set_cookie::last_of(headers, &names, &default_path, now()).into_iter();
         let owned = cookies.map(|cookie| AnswerCookie {
             scope: CookieScope {
                 name: cookie.name.into(),
-                path: Some(match cookie.path {
-                    Some(path) => path.into(),
-                    None => directory(request_path).into(),
-                }),
+                path: Some(cookie.path.unwrap_or(&default_path).into()),
                 domain: cookie.domain.map(Arc::from),
             },
             value: cookie.value.as_bytes().into(),
@@ -133,6 +131,19 @@ mod tests {
         assert_eq!(cookies.value_of("SID"), None);
         assert!(cookies.deletes("SID"));
         assert!(!cookies.deletes("SIG"));
+    }
+
+    #[test]
+    fn a_cookie_is_the_same_with_its_path_named_and_without() {
+        let cookies = read(&[
+            "SID=a",
+            "SID=; Path=/app; Max-Age=0",
+            "SIG=; Path=/app",
+            "SIG=b",
+        ]);
+        assert_eq!(cookies.value_of("SID"), None);
+        assert!(cookies.deletes("SID"));
+        assert_eq!(cookies.value_of("SIG"), Some(b"b".as_slice()));
     }
 
     #[test]

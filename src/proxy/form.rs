@@ -49,16 +49,22 @@ impl<'a> Fields<'a> {
 
 /// The one field of that name in `here`, where no server finds another.
 fn only(here: &[u8], elsewhere: &[u8], name: &str) -> Extracted {
-    let mut exact = form_urlencoded::parse(here).filter(|(key, _)| key == name);
-    match (
-        exact.next(),
-        readings(here, name),
-        readings(elsewhere, name),
-    ) {
-        (None, 0, _) => Extracted::Absent,
-        (Some((_, value)), 1, 0) => Extracted::Values(vec![value.into_owned()]),
+    let [whole, parted]: [Option<String>; 2] =
+        [&b"&"[..], b"&;"].map(|separators| first(here, separators, name));
+    match (readings(here, name), readings(elsewhere, name)) {
+        (0, _) => Extracted::Absent,
+        (1, 0) if whole == parted => {
+            whole.map_or(Extracted::Malformed, |value| Extracted::Values(vec![value]))
+        }
         _ => Extracted::Malformed,
     }
+}
+
+/// The first value under exactly that name, where any of `separators` parts fields.
+fn first(text: &[u8], separators: &[u8], name: &str) -> Option<String> {
+    query::fields(text, separators)
+        .filter_map(|field| form_urlencoded::parse(field).next())
+        .find_map(|(key, value)| (key == name).then(|| value.into_owned()))
 }
 
 /// How many fields some server would take for `name`; some part them at `;` too.
@@ -139,6 +145,18 @@ mod tests {
                 "{query} {body}"
             );
         }
+    }
+
+    #[test]
+    fn a_value_that_some_cut_at_a_semicolon_is_not_believed() {
+        for body in [
+            "j_username=buyer-1;x",
+            "j_username=buyer-1;",
+            "x=1;j_username=a",
+        ] {
+            assert_eq!(user("", None, body), Extracted::Malformed, "{body}");
+        }
+        assert_eq!(user("", None, "x=1;y&j_username=a%3Bb"), one("a;b"));
     }
 
     #[test]

@@ -229,12 +229,17 @@ fn hex_pair(text: &[u8]) -> Option<u8> {
     u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
 
-/// A lead byte and a continuation that spell a shorter character in more bytes (RFC 3629 section 3).
+/// A lead byte and a continuation that spell a shorter character in more bytes (RFC 3629 section 3); of five
+/// and six too, which readers of RFC 2279 still take.
 fn is_overlong(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| {
         matches!(
             pair,
-            [0xc0 | 0xc1, 0x80..=0xbf] | [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f]
+            [0xc0 | 0xc1, 0x80..=0xbf]
+                | [0xe0, 0x80..=0x9f]
+                | [0xf0, 0x80..=0x8f]
+                | [0xf8, 0x80..=0x87]
+                | [0xfc, 0x80..=0x83]
         )
     })
 }

@@ -74,9 +74,11 @@ pub(crate) fn parse(header: &HeaderValue, now: SystemTime) -> Option<SetCookie<'
 }
 
 /// The cookies of `names` that an answer sets or deletes; of each name, path and domain the last, in order.
+/// `default_path` is that of cookies without one.
 pub(crate) fn last_of<'a>(
     headers: &'a HeaderMap,
     names: &[&str],
+    default_path: &str,
     now: SystemTime,
 ) -> Vec<SetCookie<'a>> {
     let mut last: Vec<SetCookie<'a>> = Vec::new();
@@ -85,7 +87,7 @@ pub(crate) fn last_of<'a>(
         .iter()
         .filter_map(|header| parse(header, now));
     for cookie in cookies.filter(|cookie| names.contains(&cookie.name)) {
-        last.retain(|earlier| !earlier.replaces(&cookie));
+        last.retain(|earlier| !earlier.is_replaced_by(&cookie, default_path));
         last.push(cookie);
     }
     last
@@ -93,12 +95,13 @@ pub(crate) fn last_of<'a>(
 
 impl SetCookie<'_> {
     /// Whether both name the same cookie of the browser.
-    fn replaces(&self, other: &SetCookie<'_>) -> bool {
+    fn is_replaced_by(&self, other: &SetCookie<'_>, default_path: &str) -> bool {
         let same_domain = match (self.domain, other.domain) {
             (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
             (one, other) => one == other,
         };
-        self.name == other.name && self.path == other.path && same_domain
+        let same_path = self.path.unwrap_or(default_path) == other.path.unwrap_or(default_path);
+        self.name == other.name && same_path && same_domain
     }
 }
 

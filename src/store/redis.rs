@@ -14,6 +14,8 @@
 mod codec;
 mod due;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gather;
 mod keys;
 mod link;

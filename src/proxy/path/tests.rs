@@ -139,6 +139,8 @@ fn what_servers_read_in_different_ways_is_refused() {
         ("/%c0%ae%c0%ae/", OverlongUtf8),
         ("/%e0%80%af", OverlongUtf8),
         ("/%f0%80%80%af", OverlongUtf8),
+        ("/%f8%80%80%80%af", OverlongUtf8),
+        ("/%fc%80%80%80%80%af", OverlongUtf8),
         ("a", NotAbsolute),
         ("", NotAbsolute),
         ("**", NotAbsolute),

@@ -142,7 +142,7 @@ fn shown(cookie: &SetCookie<'_>) -> String {
 #[track_caller]
 fn means(cookies: &[&str], expected: &str) {
     let headers = answer(cookies);
-    let last = last_of(&headers, &["S"], now());
+    let last = last_of(&headers, &["S"], "/", now());
     let set = last.iter().rfind(|cookie| !cookie.deletes);
     let meaning = match (set, last.is_empty()) {
         (Some(cookie), _) => shown(cookie),
@@ -173,7 +173,7 @@ fn in_one_answer_the_last_cookie_of_a_scope_wins() {
 #[test]
 fn every_scope_that_is_left_is_told() {
     let headers = answer(&["S=a; Path=/", "T=x", "S=b; Path=/app", "S=c; Path=/", "G=1"]);
-    let last: Vec<String> = last_of(&headers, &["S", "G"], now())
+    let last: Vec<String> = last_of(&headers, &["S", "G"], "/", now())
         .iter()
         .map(shown)
         .collect();
@@ -183,7 +183,7 @@ fn every_scope_that_is_left_is_told() {
 #[test]
 fn a_value_shows_itself_to_nobody() {
     let headers = answer(&["S=secret"]);
-    assert!(!format!("{:?}", last_of(&headers, &["S"], now())).contains("secret"));
+    assert!(!format!("{:?}", last_of(&headers, &["S"], "/", now())).contains("secret"));
 }
 
 #[test]

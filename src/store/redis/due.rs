@@ -151,7 +151,7 @@ fn allot(due: Vec<(Bucket, usize)>, max: usize) -> Vec<(Bucket, usize)> {
 
 /// The sids in the answers. A member that is none is left where it is, and told of where nothing
 /// else was due: it must not keep the ends of others from being written.
-fn claimed(answers: Vec<Value>) -> Result<Vec<Sid>, StoreError> {
+pub(super) fn claimed(answers: Vec<Value>) -> Result<Vec<Sid>, StoreError> {
     let mut sids = Vec::new();
     let mut fault = None;
     for answer in answers {

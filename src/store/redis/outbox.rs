@@ -38,7 +38,7 @@ const UNTOLD_MAX: usize = 65_536;
 /// Where an entry stands: the instant Redis appended it, the event's own, the number within the
 /// instant, and the bucket. Sorts in the order of appending, as far as that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Place {
+pub(super) struct Place {
     appended_ms: u64,
     at_ms: u64,
     number: u64,
@@ -277,7 +277,7 @@ fn is_without_group(answer: &Value) -> bool {
 }
 
 /// The entries in an answer to XREADGROUP of one stream: `[[stream, entries]]`, or nothing.
-fn of_reading(answer: Value) -> Result<Vec<Value>, StoreError> {
+pub(super) fn of_reading(answer: Value) -> Result<Vec<Value>, StoreError> {
     if answer == Value::Nil {
         return Ok(Vec::new());
     }
@@ -288,14 +288,14 @@ fn of_reading(answer: Value) -> Result<Vec<Value>, StoreError> {
 
 /// The entries in an answer to XAUTOCLAIM: `[cursor, entries, …]`. One that was deleted meanwhile
 /// is nil on servers before 7.
-fn of_claiming(answer: Value) -> Result<Vec<Value>, StoreError> {
+pub(super) fn of_claiming(answer: Value) -> Result<Vec<Value>, StoreError> {
     let entries = list(answer)?.into_iter().nth(1).ok_or_else(unexpected)?;
     let mut entries = list(entries)?;
     entries.retain(|entry| *entry != Value::Nil);
     Ok(entries)
 }
 
-fn decode(bucket: Bucket, entry: Value) -> Result<(Place, SessionEvent), StoreError> {
+pub(super) fn decode(bucket: Bucket, entry: Value) -> Result<(Place, SessionEvent), StoreError> {
     let mut entry = list(entry)?.into_iter();
     let id = bulk(entry.next().unwrap_or(Value::Nil))?.unwrap_or_default();
     let fields = list(entry.next().unwrap_or(Value::Array(Vec::new())))?;

@@ -8,29 +8,29 @@ use tokio::task::yield_now;
 
 use crate::domain::cuts::{Cuts, Scope};
 use crate::domain::identity::Sid;
-use crate::domain::session::{Record, State};
+use crate::domain::session::{Record, Session, State};
 use crate::store::{LookUp, StoreError};
 
-use super::gather::{Joined, Turn};
+use super::gather::{Joined, Round, Turn};
 use super::{RedisStore, codec, fault, keys};
 
 impl RedisStore {
     /// One round trip, or two where somebody cut since the last one.
     pub(in crate::store) async fn look_up(&self, sids: &[Sid]) -> Result<LookUp, StoreError> {
-        self.link.in_time(self.look_up_together(sids)).await
-    }
-
-    async fn look_up_together(&self, sids: &[Sid]) -> Result<LookUp, StoreError> {
+        // Who waits needs no deadline of his own: it is that of whoever asked before him. What asks
+        // is boxed, so that it is not moved about for those who wait.
         match self.look_ups.join(sids) {
-            Turn::Ask(round) => {
-                yield_now().await;
-                self.read_for(sids, round.close()).await
-            }
+            Turn::Ask(round) => Box::pin(self.link.in_time(self.ask_for_all(sids, round))).await,
             Turn::Wait(answer) => match answer.await {
                 Ok(told) => told,
-                Err(_) => self.read_for(sids, Vec::new()).await,
+                Err(_) => Box::pin(self.link.in_time(self.read_for(sids, Vec::new()))).await,
             },
         }
+    }
+
+    async fn ask_for_all(&self, sids: &[Sid], round: Round<'_>) -> Result<LookUp, StoreError> {
+        yield_now().await;
+        self.read_for(sids, round.close()).await
     }
 
     /// Reads for one look-up and for those that joined it. A record that cannot be read fails the
@@ -96,26 +96,35 @@ impl RedisStore {
     }
 
     fn record(&self, sid: Sid, answer: Value) -> Result<Option<Record>, StoreError> {
-        let [session, last_active, state] = fields(answer)?;
-        if session.is_none() && last_active.is_none() && state.is_none() {
-            return Ok(None);
+        let mut found = record(answer, |session| self.memo.decode(sid, session))?;
+        if let Some(record) = &mut found
+            && record.state == State::Alive
+        {
+            record.last_active = self.touches.latest(sid, record.last_active);
         }
-        let record = || {
-            let state = codec::decode_state(&state?)?;
-            let last_active = codec::decode_instant(&last_active?)?;
-            Some(Record {
-                session: self.memo.decode(sid, session?)?,
-                last_active: match state {
-                    State::Alive => self.touches.latest(sid, last_active),
-                    State::Pending | State::Ended { .. } | State::Superseded { .. } => last_active,
-                },
-                state,
-            })
-        };
-        match record() {
-            Some(record) => Ok(Some(record)),
-            None => Err(StoreError::Garbled("a record".to_owned())),
-        }
+        Ok(found)
+    }
+}
+
+/// The record in an answer; none where the answer has nothing at all.
+pub(super) fn record(
+    answer: Value,
+    decode: impl FnOnce(Vec<u8>) -> Option<Arc<Session>>,
+) -> Result<Option<Record>, StoreError> {
+    let [session, last_active, state] = fields(answer)?;
+    if session.is_none() && last_active.is_none() && state.is_none() {
+        return Ok(None);
+    }
+    let record = || {
+        Some(Record {
+            state: codec::decode_state(&state?)?,
+            last_active: codec::decode_instant(&last_active?)?,
+            session: decode(session?)?,
+        })
+    };
+    match record() {
+        Some(record) => Ok(Some(record)),
+        None => Err(StoreError::Garbled("a record".to_owned())),
     }
 }
 
@@ -156,7 +165,7 @@ fn fields(answer: Value) -> Result<[Option<Vec<u8>>; 3], StoreError> {
     Ok(fields)
 }
 
-fn cuts(table: Value) -> Result<Cuts, StoreError> {
+pub(super) fn cuts(table: Value) -> Result<Cuts, StoreError> {
     let fields = list(table)?;
     let mut version = 0;
     let mut entries = Vec::with_capacity(fields.len() / 2);
@@ -186,7 +195,7 @@ pub(super) fn encode_scope(scope: &Scope) -> String {
     }
 }
 
-fn decode_scope(field: &[u8]) -> Option<Scope> {
+pub(super) fn decode_scope(field: &[u8]) -> Option<Scope> {
     let field = str::from_utf8(field).ok()?;
     match field.split_once(':') {
         None if field == "all" => Some(Scope::All),

@@ -25,6 +25,10 @@ const JUMP_MS: i64 = 100;
 /// How far two honest clocks may part: one millisecond a second, twenty times what quartz does.
 const DRIFT_PER_MS: i64 = 1000;
 
+/// The last instant that a server's clock, or a correction, is believed to reach: the end of the year 9999.
+/// Sums of a few of them fit an `i64`.
+const INSTANT_MS_MAX: i64 = 253_402_300_799_999;
+
 /// Servers whose corrections are kept.
 const SERVERS_MAX: usize = 16;
 
@@ -195,7 +199,7 @@ async fn store(
 }
 
 /// The server's run id, its clock in milliseconds and the correction stored for it.
-fn read(answers: Vec<Value>) -> Result<(String, i64, Option<String>), StoreError> {
+pub(super) fn read(answers: Vec<Value>) -> Result<(String, i64, Option<String>), StoreError> {
     let mut answers = answers.into_iter().map(|answer| match answer {
         Value::ServerError(error) => Err(fault::of_answer(&error)),
         answer => Ok(answer),
@@ -213,12 +217,19 @@ fn read(answers: Vec<Value>) -> Result<(String, i64, Option<String>), StoreError
     let correction = corrections
         .into_iter()
         .find_map(|(known, correction)| (known == server).then_some(correction));
-    let told_ms = seconds.checked_mul(1000).ok_or_else(garbled)? + micros / 1000;
+    let told_ms = seconds.saturating_mul(1000).saturating_add(micros / 1000);
+    if !(0..=INSTANT_MS_MAX).contains(&told_ms) {
+        return Err(garbled());
+    }
     Ok((server, told_ms, correction))
 }
 
-fn correction_ms(text: &str) -> Result<i64, StoreError> {
-    text.parse().map_err(|_| garbled())
+pub(super) fn correction_ms(text: &str) -> Result<i64, StoreError> {
+    let correction_ms = text.parse().map_err(|_| garbled())?;
+    if !(-INSTANT_MS_MAX..=INSTANT_MS_MAX).contains(&correction_ms) {
+        return Err(garbled());
+    }
+    Ok(correction_ms)
 }
 
 fn garbled() -> StoreError {
@@ -229,7 +240,35 @@ fn garbled() -> StoreError {
 mod tests {
     use std::time::Duration;
 
-    use super::{Followed, Reading, Sample, weigh};
+    use redis::Value;
+
+    use super::{Followed, INSTANT_MS_MAX, Reading, Sample, correction_ms, read, weigh};
+
+    #[test]
+    fn a_clock_beyond_all_time_is_none() {
+        let told = |seconds: i64, micros: i64| {
+            let text = |text: &str| Value::BulkString(text.into());
+            let time = Value::Array(vec![Value::Int(seconds), Value::Int(micros)]);
+            read(vec![time, text("run_id:a"), Value::Array(Vec::new())])
+                .map(|(_, told_ms, _)| told_ms)
+                .ok()
+        };
+        assert_eq!(told(1, 999_999), Some(1_999));
+        assert_eq!(told(INSTANT_MS_MAX / 1000, 999_999), Some(INSTANT_MS_MAX));
+        assert_eq!(told(INSTANT_MS_MAX / 1000 + 1, 0), None);
+        assert_eq!(told(-1, 0), None);
+        assert_eq!(told(i64::MAX / 1000, i64::MAX), None);
+        assert_eq!(correction_ms("-253402300799999"), Ok(-INSTANT_MS_MAX));
+        for text in [
+            "253402300800000",
+            "-253402300800000",
+            "",
+            "9223372036854775808",
+            "1.5",
+        ] {
+            assert!(correction_ms(text).is_err(), "{text}");
+        }
+    }
 
     const HOUR: i64 = 3_600_000;
 

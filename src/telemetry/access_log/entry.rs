@@ -115,7 +115,7 @@ impl AccessEntry {
     }
 
     /// The entry as it is spelled.
-    pub(super) fn line(&self) -> AccessLine<'_> {
+    pub(in crate::telemetry) fn line(&self) -> AccessLine<'_> {
         let session = self.session.as_deref();
         AccessLine {
             at_ms: self.at.as_millis(),
@@ -149,7 +149,7 @@ impl AccessEntry {
 
 /// One line. What does not apply is null, so that every line has the same fields.
 #[derive(Serialize)]
-pub(super) struct AccessLine<'a> {
+pub(in crate::telemetry) struct AccessLine<'a> {
     at_ms: u64,
     request: &'a str,
     client: IpAddr,
