@@ -10,6 +10,7 @@ pub(crate) mod jar;
 pub(crate) mod lossy;
 pub(crate) mod raw;
 pub(crate) mod redis;
+pub(crate) mod tls;
 pub(crate) mod websocket;
 
 use std::time::Duration;

@@ -15,3 +15,4 @@ mod store_contract;
 mod store_redis;
 mod streams;
 mod timeouts;
+mod tls;
