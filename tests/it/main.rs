@@ -1,5 +1,6 @@
 //! The integration tests, one binary: what is seen from outside, over public faces.
 
+mod adoption;
 mod apps;
 mod bad_input;
 mod bodies;
