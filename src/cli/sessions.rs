@@ -1,20 +1,24 @@
 //! `curfew sessions`: looking after sessions through the admin listener.
 
+use std::error::Error;
+use std::iter;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::{ArgGroup, Args, Subcommand, ValueHint};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{Method, Request, Uri};
+use http::uri::Authority;
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::failed;
 
-/// How long the gateway may take.
+/// How long the gateway may take for its whole answer.
 const WAIT: Duration = Duration::from_secs(10);
 
 /// Bytes of its answer.
@@ -59,10 +63,12 @@ enum RevokeError {
     },
     #[error("{0} is no address of an admin listener; write one like http://127.0.0.1:9900")]
     Address(String),
-    #[error("the admin listener does not answer: {0}")]
-    Unreachable(String),
+    #[error("the admin listener at {0} does not answer: {1}")]
+    Unreachable(Authority, String),
+    #[error("what answers at {0} is no admin listener: it confirms no revocation")]
+    Stranger(Authority),
     #[error("the gateway refused ({0}): {1}")]
-    Refused(http::StatusCode, String),
+    Refused(StatusCode, String),
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
@@ -85,40 +91,59 @@ pub(super) fn run(command: SessionsCommand) -> ExitCode {
 }
 
 async fn revoke(args: &RevokeArgs) -> Result<String, RevokeError> {
-    let scope = match (&args.lineage, &args.user) {
-        (Some(lineage), _) => json!({ "lineage": lineage }),
-        (None, Some(user)) => json!({ "user": user }),
-        (None, None) => json!({ "all": true }),
-    };
+    let scope = scope(args);
     let address = || RevokeError::Address(args.admin.to_string());
     let authority = args.admin.authority().ok_or_else(address)?;
-    let uri: Uri = format!("http://{authority}/v1/revocations")
-        .parse()
-        .map_err(|_| address())?;
     let request = Request::builder()
         .method(Method::POST)
-        .uri(uri)
+        .uri(format!("http://{authority}/v1/revocations"))
         .header(AUTHORIZATION, format!("Bearer {}", token(args)?))
         .header(CONTENT_TYPE, "application/json")
         .body(Full::from(scope.to_string()))
         .map_err(|_| address())?;
-    let client = Client::builder(TokioExecutor::new()).build_http::<Full<bytes::Bytes>>();
-    let unreachable = |error: &dyn std::fmt::Display| RevokeError::Unreachable(error.to_string());
-    let answered = tokio::time::timeout(WAIT, client.request(request)).await;
-    let answer = answered
-        .map_err(|late| unreachable(&late))?
-        .map_err(|error| unreachable(&error))?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
-        .collect()
-        .await;
-    let body = body.map_err(|error| unreachable(&error))?.to_bytes();
-    let text = String::from_utf8_lossy(&body).into_owned();
-    if status.is_success() {
+    let unreachable = |why| RevokeError::Unreachable(authority.clone(), why);
+    let (status, text) = tokio::time::timeout(WAIT, ask(request))
+        .await
+        .map_err(|_| unreachable(format!("waited {}", humantime::format_duration(WAIT))))?
+        .map_err(|error| unreachable(causes(&*error)))?;
+    if !status.is_success() {
+        return Err(RevokeError::Refused(status, text));
+    }
+    // Whatever server it may be would say 200 to something.
+    let confirms = |answer: Value| answer["cut"] == scope;
+    if serde_json::from_str(&text).is_ok_and(confirms) {
         Ok(text)
     } else {
-        Err(RevokeError::Refused(status, text))
+        Err(RevokeError::Stranger(authority.clone()))
     }
+}
+
+/// Whom to revoke, as the admin API spells it.
+fn scope(args: &RevokeArgs) -> Value {
+    match (&args.lineage, &args.user) {
+        (Some(lineage), _) => json!({ "lineage": lineage }),
+        (None, Some(user)) => json!({ "user": user }),
+        (None, None) => json!({ "all": true }),
+    }
+}
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// The answer: its status and its body.
+async fn ask(request: Request<Full<Bytes>>) -> Result<(StatusCode, String), Failure> {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.request(request).await?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
+    let body = body.collect().await?.to_bytes();
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+/// An error with what caused it, in one line.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let chain = iter::successors(Some(error), |error| (*error).source());
+    let said: Vec<String> = chain.map(ToString::to_string).collect();
+    said.join(": ")
 }
 
 fn token(args: &RevokeArgs) -> Result<String, RevokeError> {

@@ -5,11 +5,14 @@ pub(crate) mod answer;
 pub(crate) mod app;
 pub(crate) mod binary;
 pub(crate) mod browser;
+pub(crate) mod command;
+pub(crate) mod demo;
 pub(crate) mod gateway;
 pub(crate) mod jar;
 pub(crate) mod lossy;
 pub(crate) mod raw;
 pub(crate) mod redis;
+pub(crate) mod tls;
 pub(crate) mod websocket;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Revocation through the admin listener: of one session, of a user, of all.
 
+mod command;
+
 use serde_json::{Value, json};
 
 use crate::harness::answer::Gate;

@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStderr, Command};
 
 use super::app::LegacyApp;
 use super::browser::Browser;
-use super::gateway::{ADMIN_TOKEN, filled_in};
+use super::gateway::{ENVIRONMENT, filled_in};
 use super::soon;
 
 /// A process that ends with its test.
@@ -34,7 +34,7 @@ impl Binary {
         let mut child = Command::new(env!("CARGO_BIN_EXE_curfew"))
             .args(["serve", "--config"])
             .arg(&file)
-            .env("ADMIN_TOKEN", ADMIN_TOKEN)
+            .envs(ENVIRONMENT)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

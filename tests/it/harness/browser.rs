@@ -11,10 +11,13 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::jar::Jar;
 use super::soon;
+use super::tls::{Authority, shake_hands};
 
 /// The host that tests ask for.
 pub(crate) const HOST: &str = "procure.example.com";
@@ -24,7 +27,8 @@ const REDIRECTS_MAX: usize = 10;
 
 /// One browser.
 pub(crate) struct Browser {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
+    tls: Option<TlsConnector>,
     pub(crate) jar: Jar,
 }
 
@@ -70,8 +74,22 @@ impl Browser {
     pub(crate) fn at(address: SocketAddr, clock: Clock) -> Self {
         Self {
             address,
+            tls: None,
             jar: Jar::new(clock),
         }
+    }
+
+    /// The same browser, speaking TLS to whom this authority vouches for.
+    pub(crate) fn trusting(mut self, authority: &Authority) -> Self {
+        self.tls = Some(authority.connector());
+        self.jar.over_tls();
+        self
+    }
+
+    /// The same browser with the same cookies, whose host is at another address from now on.
+    pub(crate) fn moved_to(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
     }
 
     /// Opens a page, and stays where the answer says.
@@ -141,7 +159,7 @@ impl Browser {
     pub(crate) async fn send(&self, request: request::Builder, body: impl Into<Bytes>) -> Page {
         let request = request.body(Full::new(body.into()));
         let request = request.expect("a test writes a request");
-        let answer = soon("an answer", send(self.address, request)).await;
+        let answer = soon("an answer", self.answer(request)).await;
         let (parts, body) = answer.into_parts();
         let body = soon("the end of an answer", body.collect()).await;
         Page {
@@ -159,7 +177,17 @@ impl Browser {
         }
         let request = request.body(Full::default());
         let request = request.expect("a test writes a request");
-        soon("an answer", send(self.address, request)).await
+        soon("an answer", self.answer(request)).await
+    }
+
+    async fn answer(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
+        match &self.tls {
+            Some(tls) => exchange(shake_hands(tls, self.address).await, request).await,
+            None => {
+                let stream = TcpStream::connect(self.address).await;
+                exchange(stream.expect("it listens"), request).await
+            }
+        }
     }
 
     /// Sends a request with the jar's cookies, and keeps those of the answer.
@@ -203,8 +231,10 @@ pub(crate) fn script(request: request::Builder) -> request::Builder {
         .header("sec-fetch-site", "same-origin")
 }
 
-async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Response<Incoming> {
-    let stream = TcpStream::connect(address).await.expect("it listens");
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Response<Incoming>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .expect("a fresh connection is ready");

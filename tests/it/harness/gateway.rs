@@ -1,5 +1,5 @@
-//! A gateway in this process, with the memory store, a clock moved by hand and repeatable
-//! randomness, configured by TOML as an administrator would write it.
+//! A gateway in this process, configured by TOML as an administrator would write it: mostly with
+//! the memory store, a clock moved by hand and repeatable randomness.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,6 +23,12 @@ const START: Timestamp = Timestamp::from_millis(1_767_254_400_000);
 
 /// The token of the admin listener.
 pub(crate) const ADMIN_TOKEN: &str = "an-admin-token-of-these-tests";
+
+/// The variables that a policy may name.
+pub(super) const ENVIRONMENT: [(&str, &str); 2] = [
+    ("ADMIN_TOKEN", ADMIN_TOKEN),
+    ("SESSION_KEYS", "a-key-of-32-bytes-for-tests-only"),
+];
 
 /// The roles of the tests that write none.
 pub(crate) const ROLES: &str = r#"
@@ -51,10 +57,25 @@ impl Gateway {
     /// A gateway in front of an app. The policy is written as a file would hold it; what it leaves
     /// out and every file needs (listeners, admin, records, roles, upstreams) is filled in.
     pub(crate) async fn with(app: &LegacyApp, policy: &str) -> Self {
+        Self::start(app, policy, Clock::manual(START), Entropy::seeded(1)).await
+    }
+
+    /// The same, but time passes by itself, and no other gateway makes the same choices. It is
+    /// ready: it has reached its store.
+    pub(crate) async fn live(app: &LegacyApp, policy: &str) -> Self {
+        let gateway = Self::start(app, policy, Clock::system(), Entropy::system()).await;
+        eventually("the gateway is ready", async || {
+            let page = gateway.operator().get("/readyz").await;
+            (page.status == 200).then_some(())
+        })
+        .await;
+        gateway
+    }
+
+    async fn start(app: &LegacyApp, policy: &str, clock: Clock, entropy: Entropy) -> Self {
         let records = tempfile::tempdir().expect("a test may write files");
         let config = config(policy, app.address, records.path());
-        let clock = Clock::manual(START);
-        let gateway = curfew::gateway::Gateway::start(config, clock.clone(), Entropy::seeded(1));
+        let gateway = curfew::gateway::Gateway::start(config, clock.clone(), entropy);
         let gateway = gateway.await.expect("the gateway starts");
         Self {
             address: gateway.addresses()[0],
@@ -147,7 +168,10 @@ fn config(policy: &str, upstream: SocketAddr, records: &Path) -> Config {
     let text = filled_in(policy, upstream, records);
     let surroundings = Surroundings {
         base_dir: records,
-        environment: &|name| (name == "ADMIN_TOKEN").then(|| ADMIN_TOKEN.to_owned()),
+        environment: &|name| {
+            let variable = ENVIRONMENT.iter().find(|(known, _)| *known == name);
+            variable.map(|(_, value)| (*value).to_owned())
+        },
         read_file: &|path| std::fs::read_to_string(path),
         process_key: &[7; 32],
     };

@@ -20,6 +20,7 @@ struct Cookie {
 /// The cookies of one browser.
 pub(crate) struct Jar {
     clock: Clock,
+    tls: bool,
     cookies: Vec<Cookie>,
 }
 
@@ -27,8 +28,14 @@ impl Jar {
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
             clock,
+            tls: false,
             cookies: Vec::new(),
         }
+    }
+
+    /// From now on it is that of a browser that speaks TLS.
+    pub(crate) fn over_tls(&mut self) {
+        self.tls = true;
     }
 
     /// The value of a cookie, whatever its path.
@@ -51,7 +58,7 @@ impl Jar {
         self.cookies.retain(|cookie| cookie.name != name);
     }
 
-    /// The value of the Cookie header for a request over plain HTTP, if there is anything to say.
+    /// The value of the Cookie header for a request, if there is anything to say.
     pub(crate) fn header(&self, host: &str, path: &str) -> Option<String> {
         let now = self.clock.now();
         let mut sent: Vec<&Cookie> = self
@@ -102,7 +109,7 @@ impl Jar {
                 // Old servers write dashes between day, month and year, and browsers take that.
                 "expires" => expires = httpdate::parse_http_date(&given.replace('-', " ")).ok(),
                 // Over plain HTTP a browser takes no such cookie.
-                "secure" => return,
+                "secure" if !self.tls => return,
                 _ => {}
             }
         }

@@ -1,5 +1,5 @@
-//! A Redis server of a test's own: a child process on a free port of the loopback address, with
-//! nothing on disk, gone with the value that stands for it.
+//! A Redis server of a test's own: a child process on a free port of the loopback address, mostly
+//! with nothing on disk, gone with the value that stands for it.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use super::tls::{Authority, PemFiles};
 use super::within;
 
 /// How long a server may take to answer after it was started.
@@ -32,8 +33,7 @@ pub(crate) struct RedisServer {
 /// The files of a server that speaks TLS.
 struct Tls {
     ca: PathBuf,
-    certificate: PathBuf,
-    key: PathBuf,
+    files: PemFiles,
 }
 
 impl RedisServer {
@@ -45,6 +45,12 @@ impl RedisServer {
     /// A server that asks for a password.
     pub(crate) async fn with_password(password: &str) -> Self {
         Self::start_with(&["--requirepass", password], Some(password)).await
+    }
+
+    /// A server that keeps what it answered to when it is killed. The kernel has it by then; a
+    /// disk that is slow is no part of any test.
+    pub(crate) async fn durable() -> Self {
+        Self::start_with(&["--appendonly", "yes", "--appendfsync", "no"], None).await
     }
 
     /// A server that speaks TLS, with a certificate of an authority of its own for 127.0.0.1.
@@ -82,6 +88,12 @@ impl RedisServer {
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
+    /// The table of a policy whose sessions are kept here; an operation may take so long.
+    pub(crate) fn table(&self, deadline: &str) -> String {
+        let url = self.url();
+        format!("[store]\nurl = {url:?}\nkeys = \"env:SESSION_KEYS\"\ndeadline = {deadline:?}\n")
+    }
+
     /// The port.
     pub(crate) fn port(&self) -> u16 {
         self.port
@@ -92,7 +104,7 @@ impl RedisServer {
         self.tls.as_ref().map(|tls| &*tls.ca)
     }
 
-    /// Kills it. Nothing of what it held stays.
+    /// Kills it. Nothing of what it held stays, unless it is durable.
     pub(crate) async fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().await.expect("a child can be killed");
@@ -163,9 +175,9 @@ impl RedisServer {
             Some(tls) => command
                 .args(["--port", "0", "--tls-port", &port])
                 .arg("--tls-cert-file")
-                .arg(&tls.certificate)
+                .arg(&tls.files.certificate)
                 .arg("--tls-key-file")
-                .arg(&tls.key)
+                .arg(&tls.files.key)
                 .arg("--tls-ca-cert-file")
                 .arg(&tls.ca)
                 .args(["--tls-auth-clients", "no"]),
@@ -189,28 +201,11 @@ fn free_port() -> u16 {
 }
 
 fn certify(dir: &Path) -> Tls {
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let mut params = rcgen::CertificateParams::new(Vec::new()).expect("no names");
-    // Of another name than what it signs, or that would seem to be signed by itself.
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "an authority of tests");
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let ca = params.self_signed(&key).expect("an authority");
-    let issuer = rcgen::Issuer::new(params, key);
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let certificate = rcgen::CertificateParams::new(["127.0.0.1".to_owned()])
-        .expect("an address is a name")
-        .signed_by(&key, &issuer)
-        .expect("a certificate");
-    let write = |name: &str, pem: String| {
-        let path = dir.join(name);
-        std::fs::write(&path, pem).expect("a file in a directory of our own");
-        path
-    };
+    let authority = Authority::new();
+    let ca = dir.join("ca.pem");
+    std::fs::write(&ca, authority.pem()).expect("a file in a directory of our own");
     Tls {
-        ca: write("ca.pem", ca.pem()),
-        certificate: write("certificate.pem", certificate.pem()),
-        key: write("key.pem", key.serialize_pem()),
+        ca,
+        files: authority.certify("127.0.0.1").write(dir),
     }
 }
