@@ -153,7 +153,16 @@ impl<S: Source> HttpBody for Body<S> {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Passing { read, rest } if read.is_empty() => rest.size_hint(),
-            Content::Passing { .. } => SizeHint::default(),
+            Content::Passing { read, rest } => {
+                let read = read.len() as u64;
+                let rest = rest.size_hint();
+                let mut hint = SizeHint::new();
+                hint.set_lower(read + rest.lower());
+                if let Some(upper) = rest.upper() {
+                    hint.set_upper(read + upper);
+                }
+                hint
+            }
             Content::Whole(body) => HttpBody::size_hint(body),
         }
     }

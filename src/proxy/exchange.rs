@@ -30,7 +30,7 @@ use super::peer::Peer;
 use super::route::Routed;
 use super::snapshot::{AppRuntime, Snapshot};
 use super::upstream::AnswerBody;
-use super::{respond, set_cookie};
+use super::{head, respond, set_cookie};
 
 /// The name under which the gateway and the app log a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -117,7 +117,8 @@ impl Exchange {
             trusted,
         } = &self.peer;
         hygiene::clean_request(&mut parts.headers);
-        self.origin = forwarded(&mut parts.headers, address, trusted, *scheme, host);
+        let asked = head::written_host(parts);
+        self.origin = forwarded(&mut parts.headers, address, trusted, *scheme, asked);
         if let Some(entry) = &mut self.entry {
             entry.client = self.origin.address;
             entry.host = Some(host.to_owned());

@@ -140,6 +140,14 @@ pub(crate) fn host(parts: &Parts) -> Option<Cow<'_, str>> {
     })
 }
 
+/// The effective host and port as the request writes them.
+pub(crate) fn written_host(parts: &Parts) -> Option<HeaderValue> {
+    match parts.uri.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => parts.headers.get(HOST).cloned(),
+    }
+}
+
 /// Host and port as they are written in a `Host` header.
 #[derive(Clone, Copy)]
 struct HostPort<'a> {

@@ -64,6 +64,18 @@ async fn what_a_client_says_of_itself_is_not_believed() {
 }
 
 #[tokio::test]
+async fn no_port_that_the_client_asked_for_is_kept_from_the_app() {
+    let (app, gateway) = public(PUBLIC, |_| Answer::page("")).await;
+    let browser = gateway.browser();
+    let request = http::Request::get("/").header("host", "Shop.Example:8443");
+    browser.send(request, "").await;
+    let seen = app.last();
+    assert_eq!(seen.header("x-forwarded-host"), Some("Shop.Example:8443"));
+    let forwarded = "for=127.0.0.1;host=\"Shop.Example:8443\";proto=http";
+    assert_eq!(seen.header("forwarded"), Some(forwarded));
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_is_believed_as_far_as_it_vouches() {
     let (app, gateway) = public(&behind_a_proxy(), |_| Answer::page("")).await;
     let browser = gateway.browser();

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use http::request::Parts;
-use http::{HeaderMap, Method, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Version, header};
 use ipnet::IpNet;
 
 use crate::domain::access::Client;
@@ -140,8 +140,16 @@ fn networks() -> [IpNet; 2] {
 fn settled(sent: &HeaderMap, peer: &str, host: &str) -> (HeaderMap, Origin) {
     let mut headers = sent.clone();
     let peer = PeerAddress::new(peer.parse().expect("it is an address"));
+    let host = host.parse().ok().filter(is_host);
     let origin = settle(&mut headers, &peer, &networks(), Scheme::Http, host);
     (headers, origin)
+}
+
+/// Whether a request that names it passes.
+fn is_host(host: &HeaderValue) -> bool {
+    let mut request = Request::new(());
+    request.headers_mut().insert(header::HOST, host.clone());
+    check(&request.into_parts().0).is_ok()
 }
 
 fn tells_one_chain(sent: &HeaderMap, host: &str) {

@@ -69,29 +69,29 @@ impl PeerAddress {
     }
 }
 
-/// Settles what the app hears of the client, and tells the gateway the same. `scheme` and `host` are those of the
-/// gateway's own listener and request; a trusted peer may know better ones.
+/// Settles what the app hears of the client, and tells the gateway the same. `scheme` is that of the gateway's own
+/// listener, `host` that of a request that passed `check`, as it was written; a trusted peer may know better ones.
 pub(crate) fn forwarded(
     headers: &mut HeaderMap,
     peer: &PeerAddress,
     trusted: &[IpNet],
     scheme: Scheme,
-    host: &str,
+    host: Option<HeaderValue>,
 ) -> Origin {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let mut chain: Chain = smallvec![peer.ip];
-    let (mut scheme, mut host) = (scheme, Cow::Borrowed(host));
+    let (mut scheme, mut host) = (scheme, host);
     if is_trusted(peer.ip) {
         walk_back(headers, &mut chain, is_trusted);
         scheme = told_scheme(headers).unwrap_or(scheme);
-        host = told_host(headers).map_or(host, Cow::Owned);
+        host = told_host(headers).or(host);
     } else {
         hygiene::drop_matching(headers, is_about_the_client);
         headers.remove(VIA);
     }
     let address = chain.last().copied().unwrap_or(peer.ip);
     chain.reverse();
-    tell(headers, &chain, &peer.text, scheme, &host);
+    tell(headers, &chain, &peer.text, scheme, host);
     hygiene::pass_via(headers);
     Origin { address, scheme }
 }
@@ -150,10 +150,10 @@ fn told_scheme(headers: &HeaderMap) -> Option<Scheme> {
     }
 }
 
-fn told_host(headers: &HeaderMap) -> Option<String> {
+fn told_host(headers: &HeaderMap) -> Option<HeaderValue> {
     let token = only_token(headers, &X_FORWARDED_HOST)?;
     HostPort::parse(token)?;
-    String::from_utf8(token.to_vec()).ok()
+    HeaderValue::from_bytes(token).ok()
 }
 
 /// The value of a header that says one thing.
@@ -167,10 +167,16 @@ const ELEMENT_ROOM: usize = 64;
 
 /// Writes the chain, client first; `last` is how the last of it, the peer, is written. The host is
 /// left out where the request named none.
-fn tell(headers: &mut HeaderMap, chain: &[IpAddr], last: &HeaderValue, scheme: Scheme, host: &str) {
-    let host = HostPort::parse(host.as_bytes()).map(|_| host.as_bytes());
+fn tell(
+    headers: &mut HeaderMap,
+    chain: &[IpAddr],
+    last: &HeaderValue,
+    scheme: Scheme,
+    host: Option<HeaderValue>,
+) {
     let mut addresses = Vec::new();
-    let mut elements = Vec::with_capacity(ELEMENT_ROOM * chain.len() + host.map_or(0, <[u8]>::len));
+    let host_room = host.as_ref().map_or(0, HeaderValue::len);
+    let mut elements = Vec::with_capacity(ELEMENT_ROOM * chain.len() + host_room);
     for (index, address) in chain.iter().enumerate() {
         let text: Cow<'_, [u8]> = if index + 1 == chain.len() {
             last.as_bytes().into()
@@ -191,8 +197,8 @@ fn tell(headers: &mut HeaderMap, chain: &[IpAddr], last: &HeaderValue, scheme: S
         }
         if index == 0 {
             // They are what the client's own request said, so they belong to its element.
-            if let Some(host) = host {
-                for part in [b";host=\"".as_slice(), host, b"\""] {
+            if let Some(host) = &host {
+                for part in [b";host=\"".as_slice(), host.as_bytes(), b"\""] {
                     elements.extend_from_slice(part);
                 }
             }
@@ -208,7 +214,7 @@ fn tell(headers: &mut HeaderMap, chain: &[IpAddr], last: &HeaderValue, scheme: S
     headers.insert(FORWARDED, value(elements));
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
     match host {
-        Some(host) => headers.insert(X_FORWARDED_HOST, value(host.to_vec())),
+        Some(host) => headers.insert(X_FORWARDED_HOST, host),
         None => headers.remove(X_FORWARDED_HOST),
     };
 }

@@ -399,7 +399,7 @@ fn tell(peer: &str, headers: &[(&str, &str)], host: &str) -> (HeaderMap, Origin)
         &PeerAddress::new(peer.parse().unwrap()),
         &trusted(),
         Scheme::Http,
-        host,
+        (!host.is_empty()).then(|| host.parse().unwrap()),
     );
     (headers, origin)
 }
@@ -522,11 +522,9 @@ fn an_address_of_version_six_is_quoted() {
 
 #[test]
 fn what_a_trusted_peer_says_badly_is_not_passed_on() {
-    for host in ["", "a b", "a\"b"] {
-        let (headers, _) = tell("192.0.2.1", &[], host);
-        assert_eq!(headers["forwarded"], "for=192.0.2.1;proto=http", "{host:?}");
-        assert!(!headers.contains_key("x-forwarded-host"));
-    }
+    let (headers, _) = tell("192.0.2.1", &[], "");
+    assert_eq!(headers["forwarded"], "for=192.0.2.1;proto=http");
+    assert!(!headers.contains_key("x-forwarded-host"));
     let told = [
         ("x-forwarded-proto", "https, http"),
         ("x-forwarded-host", "a\";for=evil"),

@@ -75,6 +75,11 @@ impl Connection {
         self.driver.is_some() && self.sender.is_ready()
     }
 
+    /// Whether nothing more can be sent.
+    pub(super) fn is_over(&self) -> bool {
+        self.driver.is_none() || self.sender.is_closed()
+    }
+
     /// Goes on until the next request may be sent, or nothing more can be.
     pub(super) async fn settle(&mut self) {
         poll_fn(|cx| {

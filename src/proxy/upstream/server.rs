@@ -82,6 +82,9 @@ impl Server {
         if connection.is_free() {
             return self.keep(connection);
         }
+        if connection.is_over() {
+            return;
+        }
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 connection.settle().await;

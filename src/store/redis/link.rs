@@ -259,7 +259,15 @@ impl Link {
         }
     }
 
+    /// Once more where a connection broke while it was made: that alone is no outage.
     async fn connect(&self) -> Result<Line, StoreError> {
+        match self.connect_once().await {
+            Err(StoreError::Unreachable(_)) => self.connect_once().await,
+            connected => connected,
+        }
+    }
+
+    async fn connect_once(&self) -> Result<Line, StoreError> {
         self.client
             .get_multiplexed_async_connection_with_config(&self.settings)
             .await

@@ -166,6 +166,7 @@ async fn nobody_runs_the_store_and_it_serves_all_the_same() {
 async fn its_connections_break_and_no_request_is_lost() {
     let server = RedisServer::start().await;
     let (store, _running) = run_on(&server, PATIENT);
+    store.look_up(&[]).await.unwrap();
     for n in 0..20 {
         server.cli(&["CLIENT", "KILL", "TYPE", "normal"]).await;
         let created = store.create(sid(n), new(n)).await;
