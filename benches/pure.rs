@@ -57,6 +57,7 @@ fn resolve_a_buyer(bencher: Bencher<'_, '_>) {
     bencher.bench(|| -> Limits {
         policy.resolve(Facts {
             holder: Holder::Authenticated(black_box(&held)),
+            recorded: None,
             setting: Setting::default(),
         })
     });
@@ -203,6 +204,7 @@ fn policy() -> Policy {
         absolute: Duration::from_secs(8 * 3600),
         users: Default::default(),
         groups: Default::default(),
+        ..Role::default()
     };
     Policy {
         version: PolicyVersion(1),

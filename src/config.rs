@@ -6,6 +6,7 @@ pub mod app;
 pub mod carrier;
 mod check;
 pub mod defaults;
+pub mod device;
 pub mod fault;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -32,6 +33,7 @@ use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
 use app::App;
+use device::Devices;
 use lines::RuleLines;
 
 /// A configuration without a fault.
@@ -47,6 +49,8 @@ pub struct Config {
     pub keys: Arc<Keyring>,
     /// Roles, limits, the ceiling.
     pub policy: Policy,
+    /// By what the policy's device classes are known.
+    pub devices: Devices,
     /// The line on which each rule of the policy stands.
     pub lines: RuleLines,
     /// How many sessions without a login are recorded.

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod cuts;
 pub mod decide;
+pub mod device;
 pub mod identity;
 pub mod limits;
 pub mod policy;

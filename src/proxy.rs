@@ -11,6 +11,7 @@ mod body;
 mod carriers;
 mod claim;
 mod cookies;
+mod device;
 mod error;
 mod exchange;
 mod extracted;

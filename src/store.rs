@@ -21,7 +21,10 @@ use crate::domain::time::Timestamp;
 
 use event::{EventId, SessionEvent};
 use memory::MemoryStore;
-use op::{Activated, Activation, Bound, Claim, Claimed, Created, End, Ended, NewSession, Touched};
+use op::{
+    Activated, Activation, Amended, Amendment, Bound, Claim, Claimed, Created, End, Ended,
+    NewSession, Touched,
+};
 use redis::RedisStore;
 
 /// Why a store did not answer. No answer is never taken for "no session".
@@ -169,6 +172,15 @@ impl Store {
         match self {
             Self::Memory(store) => Ok(store.bind(sid, bound)),
             Self::Redis(store) => store.bind(sid, bound).await,
+        }
+    }
+
+    /// Changes what stays of a living id, if it is still what the caller judged. Of all that
+    /// change the same, one succeeds.
+    pub async fn amend(&self, sid: Sid, amendment: Amendment) -> Result<Amended, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.amend(sid, amendment)),
+            Self::Redis(store) => store.amend(sid, amendment).await,
         }
     }
 

@@ -293,7 +293,7 @@ fn the_documented_lines_are_what_is_written() {
         append_line(&mut spelled, &line(&event));
         assert_eq!(String::from_utf8(spelled).unwrap().trim_end(), sample);
     }
-    assert_eq!(kinds.len(), 3, "a sample of each kind");
+    assert_eq!(kinds.len(), 4, "a sample of each kind");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use crate::domain::access::{Access, Activity, LoginPage, OnStale};
+use crate::domain::device::OnDeviceChange;
 use crate::domain::limits::{Bounds, RouteBounds};
 use crate::domain::time::Timestamp;
 
@@ -31,6 +32,8 @@ pub struct App {
     pub host_header: HostHeader,
     /// Its own limits.
     pub bounds: Bounds,
+    /// What becomes of its sessions that move to a device of another class.
+    pub on_device_change: OnDeviceChange,
     /// The carriers of its id and the cookies that accompany it.
     pub shape: SessionShape,
     /// The slot's name: how the first carrier is spelled.

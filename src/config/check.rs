@@ -4,11 +4,14 @@
 
 mod app;
 mod cover;
+mod device;
 mod extractor;
+mod heir;
 mod http_words;
 mod limits;
 mod listeners;
 mod overlap;
+mod parity;
 mod pattern;
 mod reach;
 mod recipe;
@@ -48,7 +51,7 @@ impl Checker<'_> {
         let admin = self.admin(raw.admin.as_ref());
         let store = self.store(raw.store.as_ref());
         let keys = self.keys(raw.store.as_ref());
-        let mut rules = self.policy(raw);
+        let (mut rules, devices) = self.policy(raw);
         let anonymous = self.anonymous_caps(raw.anonymous.as_ref());
         let trusts_proxies = raw.listeners.iter().any(|listener| {
             let trusted = listener.value.trusted_proxies.as_ref();
@@ -66,6 +69,7 @@ impl Checker<'_> {
             store: store?,
             keys: Arc::new(keys?),
             policy: rules.policy,
+            devices,
             lines: rules.lines,
             anonymous,
             apps: apps.into_iter().collect::<Option<_>>()?,

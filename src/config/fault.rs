@@ -68,11 +68,13 @@ pub enum Code {
     Fixation,
     /// A limit that no session could ever reach.
     NeverApplies,
+    /// A limit that is longer on some device than elsewhere, without a reason.
+    Looser,
 }
 
 impl Code {
     /// Every code, in the order of its number.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -102,6 +104,7 @@ impl Code {
         Self::Forgeable,
         Self::Fixation,
         Self::NeverApplies,
+        Self::Looser,
     ];
 }
 

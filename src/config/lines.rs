@@ -2,15 +2,20 @@
 
 use std::collections::HashMap;
 
-use crate::domain::limits::{LimitKind, RoleId, Rule};
+use crate::domain::limits::{DeviceId, LimitKind, RoleId, Rule};
+
+/// A role; on devices of a class, where one is named.
+pub type RoleOn = (RoleId, Option<DeviceId>);
 
 /// The line of each rule, from 1. A rule that is a default has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleLines {
     rules: HashMap<Rule, usize>,
     apps: HashMap<String, usize>,
-    /// From which role one has a limit that it does not set itself.
-    heirs: HashMap<(RoleId, LimitKind), RoleId>,
+    /// From which role one has a limit; on devices of a class, where one is named.
+    heirs: HashMap<(RoleOn, LimitKind), RoleId>,
+    /// Why a role may have a longer limit on devices of a class.
+    reasons: HashMap<RoleOn, String>,
 }
 
 impl RuleLines {
@@ -18,18 +23,31 @@ impl RuleLines {
     pub fn of(&self, app: &str, rule: Rule, kind: LimitKind) -> Option<usize> {
         match rule {
             Rule::App | Rule::Adoption => self.apps.get(app),
-            Rule::Role(id) | Rule::Unmapped(id) => {
-                let giver = self.giver(id, kind).unwrap_or(id);
-                self.rules.get(&Rule::Role(giver))
+            Rule::Role(id, device) | Rule::Unmapped(id, device) => {
+                let giver = self.giver((id, device), kind).unwrap_or(id);
+                self.rules.get(&Rule::Role(giver, device))
             }
-            Rule::Ceiling | Rule::Anonymous | Rule::Route(_) => self.rules.get(&rule),
+            Rule::Ceiling | Rule::Anonymous | Rule::Device(_) | Rule::Route(_) => {
+                self.rules.get(&rule)
+            }
         }
         .copied()
     }
 
     /// The role from which another one has a limit, where it does not set it itself.
-    pub fn giver(&self, role: RoleId, kind: LimitKind) -> Option<RoleId> {
-        self.heirs.get(&(role, kind)).copied()
+    pub fn giver(&self, role: RoleOn, kind: LimitKind) -> Option<RoleId> {
+        let giver = self.heirs.get(&(role, kind)).copied();
+        giver.filter(|giver| *giver != role.0)
+    }
+
+    /// Why a role has such a limit on devices of a class, where it is written.
+    pub fn because(&self, role: RoleOn, kind: LimitKind) -> Option<&str> {
+        let giver = self.giver(role, kind).unwrap_or(role.0);
+        self.reasons.get(&(giver, role.1)).map(String::as_str)
+    }
+
+    pub(super) fn insert_reason(&mut self, role: RoleOn, reason: &str) {
+        self.reasons.insert(role, reason.to_owned());
     }
 
     pub(super) fn insert(&mut self, rule: Rule, line: usize) {
@@ -40,7 +58,7 @@ impl RuleLines {
         self.apps.insert(app.to_owned(), line);
     }
 
-    pub(super) fn insert_heir(&mut self, role: RoleId, kind: LimitKind, giver: RoleId) {
+    pub(super) fn insert_heir(&mut self, role: RoleOn, kind: LimitKind, giver: RoleId) {
         self.heirs.insert((role, kind), giver);
     }
 }

@@ -3,6 +3,7 @@
 //! Fields are private to the configuration: nothing past the check sees one.
 
 pub(crate) mod app;
+pub(crate) mod device;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use super::reader::{FromTable, TableReader};
 use super::value::{DurationText, OnOutage, Word};
 
 use app::RawApp;
+use device::{RawDevice, RawRoleDevice};
 
 /// The policy of a Curfew gateway.
 #[derive(Debug, JsonSchema)]
@@ -34,6 +36,10 @@ pub(crate) struct RawConfig {
     /// smallest of each limit; a user of none gets the smallest of all roles.
     #[schemars(with = "BTreeMap<String, RawRole>")]
     pub(crate) roles: Vec<(At<String>, At<RawRole>)>,
+    /// Classes of devices, `[devices.NAME]`, in the order in which they are tried. A device that
+    /// none matches is of the class `other`.
+    #[schemars(with = "Option<BTreeMap<String, RawDevice>>")]
+    pub(crate) devices: Vec<(At<String>, At<RawDevice>)>,
     /// What is written down, and where to.
     pub(crate) records: Option<At<RawRecords>>,
     /// How long the gateway waits, and for what.
@@ -55,6 +61,7 @@ impl FromTable for RawConfig {
             ceiling: table.table("ceiling"),
             anonymous: table.table("anonymous"),
             roles: table.named_tables("roles"),
+            devices: table.named_tables("devices"),
             records: table.table("records"),
             waits: table.table("waits"),
             apps: table.tables("apps"),
@@ -246,6 +253,9 @@ pub(crate) struct RawRole {
     pub(crate) users: Option<At<Vec<At<String>>>>,
     /// Groups whose members hold it, as a login's `groups` finds them.
     pub(crate) groups: Option<At<Vec<At<String>>>>,
+    /// Limits in place of its own, on devices of a class: `[roles.NAME.devices.NAME]`.
+    #[schemars(with = "Option<BTreeMap<String, RawRoleDevice>>")]
+    pub(crate) devices: Vec<(At<String>, At<RawRoleDevice>)>,
 }
 
 impl FromTable for RawRole {
@@ -260,6 +270,7 @@ impl FromTable for RawRole {
             absolute: table.value("absolute"),
             users: table.list("users"),
             groups: table.list("groups"),
+            devices: table.named_tables("devices"),
         }
     }
 }

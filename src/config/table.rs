@@ -2,33 +2,36 @@
 //!
 //! Every limit comes from `Policy::resolve`, so that the table shows what the gateway does.
 
+mod limits;
+
 use comfy_table::Table;
 use comfy_table::presets::ASCII_FULL_CONDENSED;
 
 use crate::domain::access::{Access, Activity};
-use crate::domain::limits::{LimitKind, Limits, RouteBounds, Rule};
-use crate::domain::policy::Policy;
-use crate::domain::resolve::{Facts, Holder, Setting};
+use crate::domain::limits::RouteBounds;
 
 use super::Config;
-use super::app::{App, HostPattern, LoginRecipe, Page, Route, RouteRule};
+use super::app::{App, HostPattern, LoginRecipe, Page, RouteRule};
 use super::value::Words;
 
-/// The limits of every app and role with the rules they come from, and every app's routes.
+/// The limits of every app and role with the rules they come from; what its routes and devices
+/// make of them, where they do; and every app's routes.
 pub fn tables(config: &Config) -> String {
     let mut out = format!("policy {}\n", config.policy.version);
     for app in &config.apps {
         out.push('\n');
         out.push_str(&heading(app));
         out.push('\n');
-        out.push_str(&limits(config, app).to_string());
-        out.push('\n');
-        if let Some(table) = route_limits(config, app) {
+        let others = [
+            limits::at_routes(config, app),
+            limits::on_devices(config, app),
+            Some(routes(app)),
+        ];
+        let tables = [Some(limits::of_sessions(config, app))].into_iter();
+        for table in tables.chain(others).flatten() {
             out.push_str(&table.to_string());
             out.push('\n');
         }
-        out.push_str(&routes(app).to_string());
-        out.push('\n');
     }
     out
 }
@@ -53,79 +56,6 @@ fn heading(app: &App) -> String {
         app.prefix,
         upstreams.join(", ")
     )
-}
-
-fn limits(config: &Config, app: &App) -> Table {
-    let mut table = empty_table(&["session", "idle", "from", "absolute", "from"]);
-    let setting = Setting::of_app(app.bounds);
-    for (who, limits) in of_everybody(&config.policy, setting) {
-        let [idle, absolute] = LimitKind::BOTH.map(|kind| cells(config, app, &limits, kind));
-        table.add_row([vec![who], idle, absolute].concat());
-    }
-    table
-}
-
-/// What the routes with limits of their own make of everybody's, where there are any.
-fn route_limits(config: &Config, app: &App) -> Option<Table> {
-    let with_limits = |route: &&Route| route.rule.limits != RouteBounds::default();
-    let mut table = empty_table(&["requests", "session", "idle", "from", "absolute", "from"]);
-    for route in app.routes.iter().filter(with_limits) {
-        let setting = Setting {
-            app: app.bounds,
-            route: route.rule.limits,
-        };
-        for (who, limits) in of_everybody(&config.policy, setting) {
-            let [idle, absolute] = LimitKind::BOTH.map(|kind| cells(config, app, &limits, kind));
-            table.add_row([vec![route.pattern.text(), who], idle, absolute].concat());
-        }
-    }
-    (!table.is_empty()).then_some(table)
-}
-
-/// The limits of each role, of a user without any, and of a visitor.
-fn of_everybody(policy: &Policy, setting: Setting) -> Vec<(String, Limits)> {
-    let of = |holder| policy.resolve(Facts { holder, setting });
-    let roles = policy.roles.iter().map(|role| {
-        let held = std::slice::from_ref(&role.name);
-        (role.name.to_string(), of(Holder::Authenticated(held)))
-    });
-    let others = [
-        ("(no role known)", Holder::Authenticated(&[])),
-        ("(no login)", Holder::Anonymous),
-    ];
-    let others = others.map(|(who, holder)| (who.to_owned(), of(holder)));
-    roles.chain(others).collect()
-}
-
-/// How long, and by which rule.
-fn cells(config: &Config, app: &App, limits: &Limits, kind: LimitKind) -> Vec<String> {
-    let limit = limits.of(kind);
-    let after = humantime::format_duration(limit.after).to_string();
-    vec![after, origin(config, app, limit.rule, kind)]
-}
-
-/// Which rule gave a limit, and on which line it stands.
-fn origin(config: &Config, app: &App, rule: Rule, kind: LimitKind) -> String {
-    let policy = &config.policy;
-    let mut text = match rule {
-        Rule::Ceiling => "ceiling".to_owned(),
-        Rule::App => format!("app {}", app.name),
-        Rule::Role(id) => format!("role {}", policy.name_of_role(id)),
-        Rule::Unmapped(id) => format!("strictest role, {}", policy.name_of_role(id)),
-        Rule::Anonymous => "anonymous".to_owned(),
-        Rule::Route(_) => "route".to_owned(),
-        Rule::Adoption => format!("app {}, adopt_until", app.name),
-    };
-    if let Rule::Role(id) | Rule::Unmapped(id) = rule
-        && let Some(giver) = config.lines.giver(id, kind)
-    {
-        text.push_str(&format!(" by {}", policy.name_of_role(giver)));
-    }
-    match config.lines.of(&app.name, rule, kind) {
-        Some(line) => text.push_str(&format!(", line {line}")),
-        None => text.push_str(", default"),
-    }
-    text
 }
 
 fn routes(app: &App) -> Table {
@@ -225,6 +155,12 @@ activity = "passive"
 path = "/orders/approve/**"
 methods = ["POST"]
 idle = "7m"
+[devices.depot]
+when = [{ networks = ["10.0.0.0/8"] }]
+absolute = "3h"
+[roles.approver.devices.depot]
+idle = "8m"
+because = "the depot is locked"
 "#;
 
     fn shown() -> String {
@@ -310,6 +246,37 @@ idle = "7m"
             "role approver, line 10",
             "4h",
             "role approver, line 10",
+        ]);
+    }
+
+    #[test]
+    fn each_role_has_a_row_for_each_class_and_a_longer_limit_its_reason() {
+        has_row(&[
+            "approver",
+            "depot",
+            "8m",
+            "role approver on depot, line 42",
+            "3h",
+            "device depot, line 39",
+            "longer: the depot is locked",
+        ]);
+        has_row(&[
+            "approver",
+            "other",
+            "5m",
+            "role approver, line 10",
+            "4h",
+            "role approver, line 10",
+            "",
+        ]);
+        has_row(&[
+            "deputy",
+            "depot",
+            "8m",
+            "role deputy on depot by approver, line 42",
+            "1h",
+            "role deputy, line 14",
+            "longer: the depot is locked",
         ]);
     }
 

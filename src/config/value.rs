@@ -8,6 +8,7 @@ use toml::de::DeValue;
 use toml::value::{Datetime, Offset};
 
 use crate::domain::access::{Access, Activity, OnStale};
+use crate::domain::device::OnDeviceChange;
 use crate::domain::time::Timestamp;
 
 use super::carrier::AuthorizationRule;
@@ -277,6 +278,14 @@ impl Words for Activity {
 impl Words for OnStale {
     const WORDS: &'static [(&'static str, Self)] =
         &[("refuse", Self::Refuse), ("strip", Self::Strip)];
+}
+
+impl Words for OnDeviceChange {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("record", Self::Record),
+        ("reauthenticate", Self::Reauthenticate),
+        ("end", Self::End),
+    ];
 }
 
 impl Words for AuthorizationRule {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
 use super::cuts::Cuts;
+use super::device::{Moved, OnDeviceChange};
 use super::identity::{Lineage, Sid};
 use super::limits::{Limits, RouteBounds};
 use super::policy::Policy;
@@ -52,6 +53,8 @@ pub enum Stale {
     Partial,
     /// A cookie of the group belongs to another session.
     Foreign,
+    /// It comes from a device of another class, where its user has to log in anew.
+    DeviceChanged,
 }
 
 /// A session that a request may use, at one instant.
@@ -67,6 +70,8 @@ pub struct Live {
     pub limits: Limits,
     /// Of these, what the request's route says: a stream that it opens keeps it.
     pub route: RouteBounds,
+    /// Whether its device is of another class than the one on record, which must then follow.
+    pub moved: Moved,
 }
 
 /// What becomes of a request.
@@ -236,16 +241,27 @@ fn judge_one(
         Phase::Pending => return Err(Stale::Unknown),
     };
     match found.company {
-        Company::Whole => Ok(Live {
-            sid: found.sid,
-            session: Arc::clone(&record.session),
-            last_active: record.last_active,
-            limits,
-            route: rules.setting.route,
-        }),
-        Company::Partial => Err(Stale::Partial),
-        Company::Foreign => Err(Stale::Foreign),
+        Company::Whole => {}
+        Company::Partial => return Err(Stale::Partial),
+        Company::Foreign => return Err(Stale::Foreign),
     }
+    let moved = record.session.moved(rules.policy, rules.setting.seen);
+    match (moved, rules.setting.on_device_change) {
+        (Moved::No | Moved::Unrecorded, _) | (Moved::Yes, OnDeviceChange::Record) => {}
+        (Moved::Yes, OnDeviceChange::Reauthenticate) => return Err(Stale::DeviceChanged),
+        (Moved::Yes, OnDeviceChange::End) => {
+            due.push((found.sid, EndReason::DeviceChanged));
+            return Err(Stale::Ended(EndReason::DeviceChanged));
+        }
+    }
+    Ok(Live {
+        sid: found.sid,
+        session: Arc::clone(&record.session),
+        last_active: record.last_active,
+        limits,
+        route: rules.setting.route,
+        moved,
+    })
 }
 
 /// Two ids of one request. An end says most to the user, so it is what he is told.

@@ -28,6 +28,22 @@ impl RoleId {
     }
 }
 
+/// A device class, by its place in one policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DeviceId(pub(super) u32);
+
+impl DeviceId {
+    /// The class at this place of `Policy::devices`.
+    pub fn at(index: usize) -> Self {
+        Self(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// Its place.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// A route with limits of its own. The same in every policy that has it: a stream keeps it over
 /// an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,12 +65,14 @@ pub enum Rule {
     Ceiling,
     /// The app's own `idle` or `absolute`.
     App,
-    /// A role the session holds.
-    Role(RoleId),
+    /// A role the session holds; where a class is named, what the role says of devices of it.
+    Role(RoleId, Option<DeviceId>),
     /// The strictest of all roles, because no mapping knew the user or the role is gone.
-    Unmapped(RoleId),
+    Unmapped(RoleId, Option<DeviceId>),
     /// `[anonymous]`: no login was seen.
     Anonymous,
+    /// The class of the device.
+    Device(DeviceId),
     /// The route of the request.
     Route(RouteId),
     /// The app's `adopt_until`: its id was adopted.
@@ -131,6 +149,15 @@ impl Bounds {
         match kind {
             LimitKind::Idle => self.idle,
             LimitKind::Absolute => self.absolute,
+        }
+    }
+
+    /// These limits as far as they are of such a kind.
+    #[must_use]
+    pub fn only(self, kind: impl Fn(LimitKind) -> bool) -> Self {
+        Self {
+            idle: self.idle.filter(|_| kind(LimitKind::Idle)),
+            absolute: self.absolute.filter(|_| kind(LimitKind::Absolute)),
         }
     }
 

@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::limits::{Bounds, RoleId, RouteBounds, RouteId};
+use super::device::DeviceClass;
+use super::limits::{Bounds, DeviceId, RoleId, RouteBounds, RouteId};
 
 /// A role's name in the policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -43,6 +44,24 @@ pub struct Role {
     pub users: BTreeSet<String>,
     /// Groups, as the app tells them, whose members hold it.
     pub groups: BTreeSet<String>,
+    /// Limits that take the place of its own on devices of a class.
+    pub on_devices: Vec<(DeviceId, Bounds)>,
+}
+
+impl Role {
+    /// Its own limits, on devices of which it says nothing else.
+    pub fn own(&self) -> Bounds {
+        Bounds {
+            idle: Some(self.idle),
+            absolute: Some(self.absolute),
+        }
+    }
+
+    /// What it says of devices of a class.
+    pub fn on(&self, device: DeviceId) -> Bounds {
+        let said = self.on_devices.iter().find(|(id, _)| *id == device);
+        said.map_or(Bounds::default(), |(_, bounds)| *bounds)
+    }
 }
 
 /// Names one state of the policy: a hash of the file, in eight hexadecimal digits.
@@ -68,6 +87,8 @@ pub struct Policy {
     pub anonymous_absolute: Duration,
     /// All roles. `config` sees to it that there is at least one, and each name once.
     pub roles: Vec<Role>,
+    /// Device classes, in the order in which they are tried.
+    pub devices: Vec<DeviceClass>,
     /// The routes of all apps that have limits of their own.
     pub routes: Vec<RouteLimits>,
 }
@@ -110,7 +131,10 @@ impl Policy {
     /// The largest absolute timeout that any rule gives: how long an id may stay of interest.
     pub fn absolute_max(&self) -> Duration {
         let roles = self.roles.iter().map(|role| role.absolute);
+        let on_devices = self.roles.iter().flat_map(|role| &role.on_devices);
+        let on_devices = on_devices.filter_map(|(_, bounds)| bounds.absolute);
         roles
+            .chain(on_devices)
             .chain([self.anonymous_absolute])
             .max()
             .unwrap_or(self.anonymous_absolute)
@@ -150,6 +174,7 @@ mod tests {
             absolute: Duration::from_secs(3600),
             users: [format!("{name}-1")].into(),
             groups: [format!("{name}s")].into(),
+            ..Role::default()
         }
     }
 

@@ -1,7 +1,8 @@
 //! `resolve`: from a policy and the facts of one session to its two limits, each with the rule it
 //! came from. Nobody else knows which rules apply.
 
-use super::limits::{Bounds, Limits, RoleId, RouteBounds, Rule};
+use super::device::{OnDeviceChange, Seen};
+use super::limits::{Bounds, DeviceId, Limits, RoleId, RouteBounds, Rule};
 use super::policy::{Policy, Role, RoleName};
 
 /// Whose limits are asked for.
@@ -20,6 +21,10 @@ pub struct Setting {
     pub app: Bounds,
     /// Those of the request's route; none where nobody is there.
     pub route: RouteBounds,
+    /// The device that the request was made on.
+    pub seen: Seen,
+    /// What becomes of a session that moved to it.
+    pub on_device_change: OnDeviceChange,
 }
 
 impl Setting {
@@ -37,8 +42,21 @@ impl Setting {
 pub struct Facts<'a> {
     /// Whose session it is.
     pub holder: Holder<'a>,
+    /// The class of the device that it has on record.
+    pub recorded: Option<DeviceId>,
     /// Where it is judged.
     pub setting: Setting,
+}
+
+impl Facts<'_> {
+    /// The classes that count: of the device on record and of the one at hand, so that a session
+    /// is not loosened by the request with which it moves.
+    fn devices(&self) -> [Option<DeviceId>; 2] {
+        match self.setting.seen {
+            Seen::Nobody => [self.recorded; 2],
+            Seen::On(now) => [self.recorded, now],
+        }
+    }
 }
 
 /// A rule that could limit a session.
@@ -56,22 +74,38 @@ impl Policy {
     /// The limits of a session: of all rules that apply, the smallest of each.
     pub fn resolve(&self, facts: Facts<'_>) -> Limits {
         let mut limits = Limits::UNBOUNDED;
-        self.candidates(facts)
-            .filter(|candidate| candidate.applies)
-            .for_each(|candidate| limits.tighten(candidate.bounds, candidate.rule));
+        self.ask(facts, |candidate| {
+            if candidate.applies {
+                limits.tighten(candidate.bounds, candidate.rule);
+            }
+        });
         limits
     }
 
     /// Every rule that has a say, in the order in which equal ones get the credit.
+    pub fn candidates(&self, facts: Facts<'_>) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        self.ask(facts, |candidate| {
+            if candidate.bounds.is_set() {
+                candidates.push(candidate);
+            }
+        });
+        candidates
+    }
+
+    /// Asks one rule after the other.
     ///
     /// At least one that applies sets both limits: a role where somebody logged in, else
     /// `[anonymous]`.
-    pub fn candidates<'a>(&'a self, facts: Facts<'a>) -> impl Iterator<Item = Candidate> + 'a {
-        let Setting { app, route } = facts.setting;
+    #[inline]
+    fn ask(&self, facts: Facts<'_>, mut hear: impl FnMut(Candidate)) {
+        let Setting { app, route, .. } = facts.setting;
+        let devices = facts.devices();
         let standing = self.standing(facts.holder);
-        let roles = self.roles.iter().enumerate();
-        let roles = roles.map(move |(index, role)| standing.of_role(RoleId::at(index), role));
-        let anonymous = Candidate {
+        for (index, role) in self.roles.iter().enumerate() {
+            standing.ask_role(RoleId::at(index), role, devices, &mut hear);
+        }
+        hear(Candidate {
             rule: Rule::Anonymous,
             bounds: Bounds {
                 idle: Some(self.anonymous_idle),
@@ -79,23 +113,26 @@ impl Policy {
             },
             // Without any role nothing else would limit a session.
             applies: matches!(standing, Standing::Anonymous) || self.roles.is_empty(),
-        };
-        let always = |rule, bounds: Bounds| {
-            bounds.is_set().then_some(Candidate {
-                rule,
-                bounds,
-                applies: true,
-            })
-        };
-        let [idle_route, absolute_route] = of_routes(route);
-        let others = [
-            Some(anonymous),
-            always(Rule::App, app),
-            idle_route,
-            absolute_route,
-            always(Rule::Ceiling, self.ceiling),
-        ];
-        roles.chain(others.into_iter().flatten())
+        });
+        hear(Candidate {
+            rule: Rule::App,
+            bounds: app,
+            applies: true,
+        });
+        for (index, class) in self.devices.iter().enumerate() {
+            let id = DeviceId::at(index);
+            hear(Candidate {
+                rule: Rule::Device(id),
+                bounds: class.bounds,
+                applies: devices.contains(&Some(id)),
+            });
+        }
+        of_routes(route).into_iter().flatten().for_each(&mut hear);
+        hear(Candidate {
+            rule: Rule::Ceiling,
+            bounds: self.ceiling,
+            applies: true,
+        });
     }
 
     /// A role that was removed from the policy must not hand its holders to the roles that are
@@ -123,20 +160,40 @@ enum Standing<'a> {
 }
 
 impl Standing<'_> {
-    fn of_role(self, id: RoleId, role: &Role) -> Candidate {
-        let (rule, applies) = match self {
-            Self::Anonymous => (Rule::Role(id), false),
-            Self::Holds(held) => (Rule::Role(id), held.contains(&role.name)),
-            Self::Unmapped => (Rule::Unmapped(id), true),
+    /// Asks a role: what it says on any device, what of it a device at hand replaces, and what it
+    /// says of each class of devices.
+    #[inline]
+    fn ask_role(
+        self,
+        id: RoleId,
+        role: &Role,
+        devices: [Option<DeviceId>; 2],
+        hear: &mut impl FnMut(Candidate),
+    ) {
+        let (rule, is_held): (fn(_, _) -> Rule, bool) = match self {
+            Self::Anonymous => (Rule::Role, false),
+            Self::Holds(held) => (Rule::Role, held.contains(&role.name)),
+            Self::Unmapped => (Rule::Unmapped, true),
         };
-        let bounds = Bounds {
-            idle: Some(role.idle),
-            absolute: Some(role.absolute),
+        let mut say = |device, bounds, applies| {
+            hear(Candidate {
+                rule: rule(id, device),
+                bounds,
+                applies: applies && is_held,
+            });
         };
-        Candidate {
-            rule,
-            bounds,
-            applies,
+        if role.on_devices.is_empty() {
+            say(None, role.own(), true);
+            return;
+        }
+        let replaced = |kind| {
+            let says = |device: DeviceId| role.on(device).of(kind).is_some();
+            devices.iter().all(|device| device.is_some_and(says))
+        };
+        say(None, role.own().only(|kind| !replaced(kind)), true);
+        say(None, role.own().only(replaced), false);
+        for (device, bounds) in &role.on_devices {
+            say(Some(*device), *bounds, devices.contains(&Some(*device)));
         }
     }
 }

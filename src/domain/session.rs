@@ -152,7 +152,8 @@ pub struct Session {
     pub until: Option<Timestamp>,
     /// The login, where one was seen; none for an anonymous session.
     pub login: Option<Login>,
-    /// The device class at the login. Always none until the policy knows classes.
+    /// The class of its device: at the login, or after the last change of it that was recorded.
+    /// None where the policy knew no classes.
     pub device: Option<Arc<str>>,
     /// The policy that was in force when it was recorded.
     pub policy: PolicyVersion,
@@ -171,12 +172,17 @@ impl Session {
     }
 
     /// What decides which rules limit it.
-    pub fn facts(&self, setting: Setting) -> Facts<'_> {
+    pub fn facts(&self, policy: &Policy, setting: Setting) -> Facts<'_> {
         let holder = match &self.login {
             Some(login) => Holder::Authenticated(&login.roles),
             None => Holder::Anonymous,
         };
-        Facts { holder, setting }
+        let device = self.device.as_deref();
+        Facts {
+            holder,
+            recorded: device.and_then(|name| policy.device_named(name)),
+            setting,
+        }
     }
 
     /// The roles it holds; none for an anonymous one.
@@ -191,7 +197,7 @@ impl Session {
 
     /// The limits that the policy gives it, within its own `until`.
     pub fn limits(&self, policy: &Policy, setting: Setting) -> Limits {
-        let mut limits = policy.resolve(self.facts(setting));
+        let mut limits = policy.resolve(self.facts(policy, setting));
         let own = Bounds {
             idle: None,
             absolute: self.until.map(|until| until.since(self.started)),

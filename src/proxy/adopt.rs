@@ -108,7 +108,7 @@ impl Proxy {
             started: now,
             until: Some(until),
             login: Some(login),
-            device: None,
+            device: config.policy.device_on_record(exchange.setting.seen),
             policy: config.policy.version,
             companions: bind::adopted(presented, &app.app, &config.keys),
             scopes: Vec::new(),

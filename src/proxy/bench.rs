@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::config::load;
 use crate::domain::decide::Live;
+use crate::domain::device::Moved;
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::limits::RouteBounds;
 use crate::domain::resolve::Setting;
@@ -99,6 +100,7 @@ pub(super) fn live(proxy: &Proxy, sid: Sid, session: &Arc<Session>) -> Live {
         last_active: NOW,
         limits: session.limits(&config.policy, Setting::of_app(config.apps[0].bounds)),
         route: RouteBounds::default(),
+        moved: Moved::No,
     }
 }
 

@@ -119,6 +119,8 @@ impl Exchange {
         hygiene::clean_request(&mut parts.headers);
         let asked = head::written_host(parts);
         self.origin = forwarded(&mut parts.headers, address, trusted, *scheme, asked);
+        let devices = &self.snapshot.config.devices;
+        self.setting.seen = devices.seen(&parts.headers, self.origin.address);
         if let Some(entry) = &mut self.entry {
             entry.client = self.origin.address;
             entry.host = Some(host.to_owned());
@@ -131,6 +133,8 @@ impl Exchange {
         self.setting = Setting {
             app: app.app.bounds,
             route: routed.rule.limits,
+            on_device_change: app.app.on_device_change,
+            ..self.setting
         };
         if let Some(entry) = &mut self.entry {
             entry.app = Some(Arc::clone(&app.app.name));
@@ -200,7 +204,11 @@ impl Exchange {
     fn record_refusal(&self, proxy: &Proxy, stale: Stale) {
         if !matches!(
             stale,
-            Stale::Ended(_) | Stale::Superseded | Stale::Mixed | Stale::Foreign
+            Stale::Ended(_)
+                | Stale::Superseded
+                | Stale::Mixed
+                | Stale::Foreign
+                | Stale::DeviceChanged
         ) {
             return;
         }

@@ -17,6 +17,7 @@ use crate::telemetry::metrics::StoreOp;
 use super::Proxy;
 use super::bind;
 use super::carriers::Presented;
+use super::device::Followed;
 use super::exchange::Exchange;
 use super::snapshot::AppRuntime;
 
@@ -58,7 +59,16 @@ impl Proxy {
             exchange.found(&found);
             let written = self.write(exchange, app, facts, &found, decision).await?;
             match written {
-                Written::Decided(decision) => return Ok(decision),
+                Written::Decided(decision) => {
+                    match self.follow_device(exchange, app, facts, decision).await? {
+                        Followed::Decided(decision) => return Ok(decision),
+                        // What else is written of it tells of the device the next time.
+                        Followed::Overtaken(decision) if round == ROUNDS_MAX => {
+                            return Ok(decision);
+                        }
+                        Followed::Overtaken(_) => round += 1,
+                    }
+                }
                 Written::Overtaken if round == ROUNDS_MAX => {
                     return Ok(decide_stale(facts, Stale::Unknown));
                 }
@@ -117,7 +127,7 @@ impl Proxy {
     }
 
     /// A call of the store for this exchange, whose time is taken and is not the gateway's own.
-    async fn asked<T>(
+    pub(super) async fn asked<T>(
         &self,
         exchange: &mut Exchange,
         op: StoreOp,

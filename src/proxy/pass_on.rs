@@ -173,6 +173,7 @@ fn asked(
         app: Arc::clone(app),
         now: exchange.now,
         client: exchange.origin.address,
+        seen: exchange.setting.seen,
         live: decision.live.clone(),
         presented: exchange.ids(),
         attempt,

@@ -42,6 +42,7 @@ pub(crate) fn code(stale: Stale) -> &'static str {
         Stale::Mixed => "session_mixed",
         Stale::Partial => "session_partial",
         Stale::Foreign => "session_foreign",
+        Stale::DeviceChanged => ended_code(EndReason::DeviceChanged),
         Stale::Ended(reason) => ended_code(reason),
     }
 }
@@ -71,6 +72,9 @@ fn sentence(stale: Stale) -> &'static str {
         Stale::Mixed => "The request carried several sessions. Please sign in again.",
         Stale::Partial | Stale::Foreign => {
             "The cookies of this request do not belong together. Please sign in again."
+        }
+        Stale::DeviceChanged => {
+            "This session belongs to another device. Please sign in on this one."
         }
         Stale::Ended(reason) => match reason {
             EndReason::IdleTimeout => "Your session ended because you were away for too long.",

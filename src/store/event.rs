@@ -1,6 +1,7 @@
-//! What is recorded of a session: one event per login, end and refusal of a dead id.
+//! What is recorded of a session: one event per login, change of device, end and refusal of a
+//! dead id.
 //!
-//! A login's and an end's event is appended to the outbox by the very write that makes it true,
+//! All but a refusal's event are appended to the outbox by the very write that makes it true,
 //! so that there is exactly one however many gateways saw it happen.
 
 pub mod build;
@@ -18,6 +19,8 @@ pub struct EventId(pub String);
 pub enum EventKind {
     /// A login was seen to succeed.
     Login,
+    /// A session went on, on a device of another class.
+    Device,
     /// A lineage ended.
     End,
     /// A request with a dead id was refused or stripped.
@@ -57,6 +60,12 @@ pub struct SessionEvent {
     /// The address of the client whose request made it happen; none where nobody came back.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub client: Option<String>,
+    /// The class of its device, where the policy has classes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub device: Option<String>,
+    /// Of a change of device, the class before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub device_before: Option<String>,
     /// Since the session started.
     pub age_ms: u64,
     /// Since its last active request.

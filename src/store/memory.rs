@@ -27,8 +27,8 @@ use self::shard::Shard;
 use super::LookUp;
 use super::event::{EventId, SessionEvent};
 use super::op::{
-    Activated, Activation, Bound, Claim, Claimed, ClaimedBy, Created, End, Ended, NewSession,
-    Touched,
+    Activated, Activation, Amended, Amendment, Bound, Claim, Claimed, ClaimedBy, Created, End,
+    Ended, NewSession, Touched,
 };
 
 /// One for each value of a sid's first byte, so that cores seldom wait for each other.
@@ -133,6 +133,15 @@ impl MemoryStore {
             self.append(login.events.into_iter().map(Box::new));
         }
         touched
+    }
+
+    pub(super) fn amend(&self, sid: Sid, amendment: Amendment) -> Amended {
+        let mut shard = self.shard(sid);
+        let amended = shard.amend(sid, &amendment);
+        if amended == Amended::Yes {
+            self.append(amendment.event);
+        }
+        amended
     }
 
     pub(super) fn cut(&self, scope: Scope, at: Timestamp, horizon: Timestamp) -> Arc<Cuts> {

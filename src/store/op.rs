@@ -177,3 +177,31 @@ pub struct InPlaceLogin {
     /// The events: the end of an authenticated predecessor, and the login.
     pub events: Vec<SessionEvent>,
 }
+
+/// A change of what stays of a living id, judged by what stayed of it before.
+#[derive(Debug, Clone)]
+pub struct Amendment {
+    /// What must still stay of it for this to happen.
+    pub before: Arc<Session>,
+    /// What stays of it from now on; of the same lineage.
+    pub after: Arc<Session>,
+    /// When the sweeper shall look at it: its limits may have changed.
+    pub due: Timestamp,
+    /// The event of the change, where there is one.
+    pub event: Option<Box<SessionEvent>>,
+}
+
+/// What became of an `amend`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amended {
+    /// This call changed it.
+    Yes,
+    /// Something else stays of it by now: nothing changed.
+    Overtaken,
+    /// It ended before.
+    Ended(EndReason),
+    /// Another id took over before.
+    Superseded(Sid),
+    /// It is not known (any more), or not alive yet.
+    Unknown,
+}

@@ -22,6 +22,7 @@ mod link;
 mod memo;
 mod outbox;
 mod read;
+mod rewrite;
 mod script;
 mod time;
 mod touches;

@@ -1,5 +1,6 @@
 //! What an administrator can say about time, held against what users and the audit then see.
 
+mod devices;
 mod routes;
 
 use crate::harness::app::{LegacyApp, form_app};

@@ -3,6 +3,7 @@
 //! A case gets an empty store of its own. Its instants lie in the year 2100, so that a store
 //! that collects its garbage by a real clock does not collect it during the test.
 
+mod amendments;
 mod cuts;
 mod due;
 mod ends;
@@ -47,6 +48,7 @@ fn cases() -> impl Iterator<Item = Case> {
         records::cases(),
         ends::cases(),
         handover::cases(),
+        amendments::cases(),
         cuts::cases(),
         due::cases(),
         events::cases(),

@@ -22,7 +22,9 @@ use curfew::domain::policy::{PolicyVersion, RoleName};
 use curfew::domain::session::{EndReason, Login, Session, UserName};
 use curfew::domain::time::Timestamp;
 use curfew::store::event::{EventId, EventKind, LimitInForce, SessionEvent};
-use curfew::store::op::{Activation, Bound, Claim, ClaimedBy, End, InPlaceLogin, NewSession};
+use curfew::store::op::{
+    Activation, Amendment, Bound, Claim, ClaimedBy, End, InPlaceLogin, NewSession,
+};
 use curfew::store::redis::RedisStore;
 use curfew::store::{Store, StoreError};
 use curfew::sweeper::Sweeper;
@@ -135,6 +137,8 @@ fn event(n: u8, kind: EventKind) -> Box<SessionEvent> {
         roles: Vec::new(),
         reason: None,
         client: None,
+        device: None,
+        device_before: None,
         age_ms: 0,
         idle_ms: 0,
         idle_timeout: limit.clone(),
@@ -178,6 +182,20 @@ fn in_place(n: u8) -> Bound {
         lineage: lineage(n),
         session: Arc::new(session(n | IN_PLACE)),
         login: Some(Box::new(login)),
+    }
+}
+
+/// A move of the `n`th session to another device.
+fn moved(n: u8) -> Amendment {
+    let after = Session {
+        device: Some("mobile".into()),
+        ..session(n)
+    };
+    Amendment {
+        before: Arc::new(session(n)),
+        after: Arc::new(after),
+        due: at(1_000),
+        event: Some(event(n, EventKind::Device)),
     }
 }
 

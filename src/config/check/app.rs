@@ -74,6 +74,7 @@ impl Checker<'_> {
             upstreams: upstreams?,
             host_header: host_header?,
             bounds,
+            on_device_change: self.on_device_change(app.on_device_change.as_ref(), rules),
             slot: shape.carriers.first()?.to_string().into(),
             shape,
             issued,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Checker;
 use crate::config::Caps;
 use crate::config::defaults;
+use crate::config::device::Devices;
 use crate::config::fault::{At, Code, Fault};
 use crate::config::lines::RuleLines;
 use crate::config::raw::{RawAnonymous, RawConfig};
@@ -45,8 +46,9 @@ impl Rulebook {
 }
 
 impl Checker<'_> {
-    /// The policy without the roles that have a fault, and as yet without routes.
-    pub(super) fn policy(&self, raw: &RawConfig) -> Rulebook {
+    /// The policy without the roles and classes that have a fault, as yet without routes; and by
+    /// what the classes of devices are known.
+    pub(super) fn policy(&self, raw: &RawConfig) -> (Rulebook, Devices) {
         let mut lines = RuleLines::default();
         let mut ceiling = Bounds::default();
         if let Some(told) = &raw.ceiling {
@@ -58,16 +60,18 @@ impl Checker<'_> {
         }
         let (anonymous_idle, anonymous_absolute) =
             self.anonymous_limits(raw.anonymous.as_ref().map(|told| &told.value), ceiling);
-        let roles = self.roles(raw, ceiling, &mut lines);
         let policy = Policy {
             version: self.version,
             ceiling,
             anonymous_idle,
             anonymous_absolute,
-            roles,
-            routes: Vec::new(),
+            ..Policy::default()
         };
-        Rulebook { policy, lines }
+        let mut rules = Rulebook { policy, lines };
+        let devices = self.devices(&raw.devices, &mut rules);
+        self.roles(raw, &devices, &mut rules);
+        self.devices_apply(&raw.devices, &rules);
+        (rules, devices)
     }
 
     fn anonymous_limits(
@@ -107,6 +111,35 @@ impl Checker<'_> {
         {
             self.idle_beyond_absolute(idle, absolute.value.0, Some(absolute));
         }
+    }
+
+    /// The same for limits that are partly another table's: the fault stands at what this one
+    /// says itself. What others say together is told of there.
+    pub(super) fn in_order_over(&self, own: ToldBounds<'_>, all: ToldBounds<'_>) {
+        match (own, all) {
+            ([Some(_), _], _) => self.in_order(all),
+            ([None, Some(absolute)], [Some(idle), _]) if idle.value.0 > absolute.value.0 => {
+                let idle_after = humantime::format_duration(idle.value.0);
+                let most = humantime::format_duration(absolute.value.0);
+                let message = format!("shorter than the idle timeout ({idle_after})");
+                let fault = Fault::error(Code::Limits, &absolute.place, message);
+                self.findings.push(
+                    fault
+                        .other(&idle.place, "so this never applies")
+                        .help(format!("write an `idle` beside it, at most \"{most}\"")),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// A warning at a limit that is longer than what everybody has anyway.
+    pub(super) fn never_applies(&self, told: Told<'_>, longest: Duration, who: &str) {
+        let longest = humantime::format_duration(longest);
+        let message = format!("never applies: {who} {longest}");
+        let fault = Fault::warning(Code::NeverApplies, &told.place, message);
+        let help = format!("write less than \"{longest}\", or leave it out");
+        self.findings.push(fault.help(help));
     }
 
     fn idle_beyond_absolute(

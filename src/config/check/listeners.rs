@@ -87,7 +87,7 @@ impl Checker<'_> {
     }
 
     /// A network, or one address.
-    fn network(&self, told: &At<String>) -> Option<IpNet> {
+    pub(super) fn network(&self, told: &At<String>) -> Option<IpNet> {
         let text = told.value.as_str();
         let network = match text.parse::<IpNet>() {
             Ok(network) => Some(network),

@@ -3,65 +3,58 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::limits::{Told, ToldBounds};
+use super::heir::{Heir, Named};
+use super::limits::Rulebook;
 use super::{Checker, items};
+use crate::config::device::Devices;
 use crate::config::fault::{At, Code, Fault};
-use crate::config::lines::RuleLines;
+use crate::config::raw::RawConfig;
 use crate::config::raw::app::RawApp;
-use crate::config::raw::{RawConfig, RawRole};
 use crate::config::value::did_you_mean;
-use crate::domain::limits::{Bounds, LimitKind, RoleId, Rule};
+use crate::domain::limits::{LimitKind, Rule};
 use crate::domain::policy::{Role, RoleName};
 use crate::domain::session::UserName;
 
 /// What records and metrics call the role of a session without a login.
 const ANONYMOUS: &str = "anonymous";
 
-/// A role of the file, as another one may extend it.
-type Named = (At<String>, At<RawRole>);
-
 impl Checker<'_> {
     /// The roles without those that have a fault. Where there is none, each has its place in the
     /// file for an id.
-    pub(super) fn roles(
-        &self,
-        raw: &RawConfig,
-        ceiling: Bounds,
-        lines: &mut RuleLines,
-    ) -> Vec<Role> {
+    pub(super) fn roles(&self, raw: &RawConfig, known: &Devices, rules: &mut Rulebook) {
         let learned = Learned::of(&raw.apps);
-        let mut roles = Vec::new();
         for (index, (name, role)) in raw.roles.iter().enumerate() {
-            let id = RoleId::at(index);
-            lines.insert(Rule::Role(id), self.line(&role.place));
-            let chain = self.chain(&raw.roles, index);
-            let limits = LimitKind::BOTH.map(|kind| {
-                let giver = chain
-                    .iter()
-                    .find(|giver| told(&raw.roles, **giver, kind).is_some())?;
-                if *giver != index {
-                    lines.insert_heir(id, kind, RoleId::at(*giver));
+            let heir = Heir {
+                roles: &raw.roles,
+                chain: self.chain(&raw.roles, index),
+            };
+            let place = self.line(&role.place);
+            rules.lines.insert(Rule::Role(heir.id(), None), place);
+            for kind in LimitKind::BOTH {
+                if let Some((giver, _)) = heir.limit(kind) {
+                    rules.lines.insert_heir((heir.id(), None), kind, giver);
                 }
-                told(&raw.roles, *giver, kind)
-            });
-            self.role_bounds(&role.value, limits, ceiling);
+            }
+            let own = [role.value.idle.as_ref(), role.value.absolute.as_ref()];
+            self.below_ceiling(own, rules.policy.ceiling);
+            self.in_order_over(own, heir.limits());
+            let on_devices = self.on_devices(&heir, known, rules);
             self.held(&raw.roles, index, learned);
-            let [idle, absolute] = limits.map(|told| told.map(|told| told.value.0));
             let users = self.holders(items(role.value.users.as_ref()));
             let groups = self.holders(items(role.value.groups.as_ref()));
             if let Some(name) = self.role_name(name)
-                && let (Some(idle), Some(absolute)) = (idle, absolute)
+                && let [Some(idle), Some(absolute)] = heir.limits()
             {
-                roles.push(Role {
+                rules.policy.roles.push(Role {
                     name: RoleName::new(&name),
-                    idle,
-                    absolute,
+                    idle: idle.value.0,
+                    absolute: absolute.value.0,
                     users,
                     groups,
+                    on_devices,
                 });
             }
         }
-        roles
     }
 
     /// The name of a role, which is none of those that a session has without one.
@@ -133,32 +126,6 @@ impl Checker<'_> {
         self.error(Code::Contradiction, &first.place, message, help);
     }
 
-    /// What is wrong with the limits that a role writes itself; those that it inherits are told of
-    /// where they stand.
-    fn role_bounds(&self, role: &RawRole, limits: ToldBounds<'_>, ceiling: Bounds) {
-        let own = [role.idle.as_ref(), role.absolute.as_ref()];
-        self.below_ceiling(own, ceiling);
-        match (own, limits) {
-            ([Some(_), _], _) => self.in_order(limits),
-            ([None, Some(absolute)], [Some(idle), _]) if idle.value.0 > absolute.value.0 => {
-                let idle_after = humantime::format_duration(idle.value.0);
-                let absolute_after = humantime::format_duration(absolute.value.0);
-                let message =
-                    format!("shorter than the idle timeout that it extends ({idle_after})");
-                let fault = Fault::error(Code::Limits, &absolute.place, message);
-                self.findings
-                    .push(
-                        fault
-                            .other(&idle.place, "so this never applies")
-                            .help(format!(
-                                "write an `idle` of its own, at most \"{absolute_after}\""
-                            )),
-                    );
-            }
-            _ => {}
-        }
-    }
-
     /// A warning where nobody can ever hold a role.
     fn held(&self, roles: &[Named], index: usize, learned: Learned) {
         let (name, role) = &roles[index];
@@ -209,14 +176,6 @@ impl Checker<'_> {
             );
         }
         list.iter().map(|name| name.value.clone()).collect()
-    }
-}
-
-fn told(roles: &[Named], index: usize, kind: LimitKind) -> Option<Told<'_>> {
-    let role = &roles[index].1.value;
-    match kind {
-        LimitKind::Idle => role.idle.as_ref(),
-        LimitKind::Absolute => role.absolute.as_ref(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::config::fault::{At, Code, Fault};
 use crate::config::raw::app::{RawApp, RawRoute};
 use crate::config::value::Word;
 use crate::domain::access::{Access, Activity, OnStale};
+use crate::domain::device::OnDeviceChange;
 use crate::domain::limits::{Bounds, LimitKind, RouteBounds};
 use crate::domain::policy::Policy;
 use crate::domain::resolve::{Facts, Holder, Setting};
@@ -86,12 +87,28 @@ impl Checker<'_> {
                 .of(kind)
                 .is_none_or(|most| told.value.0 <= most)
         {
-            let longest = humantime::format_duration(longest);
-            let message = format!("never applies: no session has more than {longest} here");
+            self.never_applies(told, longest, "no session here has more than");
+        }
+    }
+}
+
+impl Checker<'_> {
+    /// What an app says of sessions that move; a warning where there is nowhere to move to.
+    pub(super) fn on_device_change(
+        &self,
+        told: Option<&At<Word<OnDeviceChange>>>,
+        rules: &Rulebook,
+    ) -> OnDeviceChange {
+        if let Some(told) = told
+            && told.value.0 != OnDeviceChange::Record
+            && rules.policy.devices.is_empty()
+        {
+            let message = "never applies: there are no classes of devices";
             let fault = Fault::warning(Code::NeverApplies, &told.place, message);
-            let help = format!("write less than \"{longest}\", or leave it out");
+            let help = "write [devices.NAME] with by what they are known, or leave it out";
             self.findings.push(fault.help(help));
         }
+        word(told, OnDeviceChange::default())
     }
 }
 
@@ -103,7 +120,14 @@ fn longest(
     app: Bounds,
 ) -> Option<std::time::Duration> {
     let setting = Setting::of_app(app);
-    let of = |holder| policy.resolve(Facts { holder, setting }).of(kind).after;
+    let of = |holder| {
+        let facts = Facts {
+            holder,
+            recorded: None,
+            setting,
+        };
+        policy.resolve(facts).of(kind).after
+    };
     let roles = policy.roles.iter();
     let longest = roles
         .map(|role| of(Holder::Authenticated(std::slice::from_ref(&role.name))))

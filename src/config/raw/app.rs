@@ -10,6 +10,7 @@ use crate::config::fault::At;
 use crate::config::reader::{FromTable, Pairs, TableReader};
 use crate::config::value::{DurationText, Instant, Scalar, Word};
 use crate::domain::access::{Access, Activity, OnStale};
+use crate::domain::device::OnDeviceChange;
 
 /// One application behind the gateway.
 #[derive(Debug, JsonSchema)]
@@ -43,6 +44,10 @@ pub(crate) struct RawApp {
     /// see it without its ids (never for methods that change something).
     #[schemars(extend("default" = "refuse"))]
     pub(crate) on_stale: Option<At<Word<OnStale>>>,
+    /// What becomes of a session that moves to a device of another class: `record` tells it once
+    /// in the audit, `reauthenticate` refuses it there until its user logs in, `end` ends it.
+    #[schemars(extend("default" = "record"))]
+    pub(crate) on_device_change: Option<At<Word<OnDeviceChange>>>,
     /// Until when ids that were issued before the gateway was there are adopted, under the
     /// strictest limits. Default: never.
     pub(crate) adopt_until: Option<At<Instant>>,
@@ -78,6 +83,7 @@ impl FromTable for RawApp {
             absolute: table.value("absolute"),
             access: table.value("access"),
             on_stale: table.value("on_stale"),
+            on_device_change: table.value("on_device_change"),
             adopt_until: table.value("adopt_until"),
             session: table.table("session"),
             logins: table.tables("logins"),

@@ -105,7 +105,7 @@ fn the_annotated_sample_shows_every_key() {
     assert!(absent.is_empty(), "not in config/curfew.toml: {absent:?}");
 }
 
-/// Every key of a document as `keys` spells them, without the names of roles.
+/// Every key of a document as `keys` spells them, without the names of roles and devices.
 fn names(value: &toml::Value, path: String, found: &mut BTreeSet<String>) {
     match value {
         toml::Value::Array(items) => {
@@ -121,9 +121,9 @@ fn names(value: &toml::Value, path: String, found: &mut BTreeSet<String>) {
                 };
                 found.insert(path.clone());
                 match (path.as_str(), value) {
-                    ("roles", toml::Value::Table(roles)) => {
-                        for role in roles.values() {
-                            names(role, path.clone(), found);
+                    ("roles" | "devices" | "roles.devices", toml::Value::Table(named)) => {
+                        for one in named.values() {
+                            names(one, path.clone(), found);
                         }
                     }
                     _ => names(value, path, found),

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::{Company, Decision, Found, Rules, Stale, Verdict, Write, decide};
 use crate::domain::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
 use crate::domain::cuts::{Cuts, Scope};
+use crate::domain::device::{DeviceClass, Moved, OnDeviceChange, Seen};
 use crate::domain::identity::{Lineage, Sid};
-use crate::domain::limits::Bounds;
+use crate::domain::limits::{Bounds, DeviceId};
 use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
 use crate::domain::resolve::Setting;
 use crate::domain::session::{EndReason, Login, Record, Session, State, UserName};
@@ -29,6 +30,7 @@ fn role(name: &str, idle: u64, absolute: u64) -> Role {
         absolute: Duration::from_secs(absolute),
         users: [].into(),
         groups: [].into(),
+        ..Role::default()
     }
 }
 
@@ -218,6 +220,65 @@ fn a_cut_ends_what_it_covers() {
     let revoked = EndReason::Revoked;
     assert_eq!(decision.verdict, Verdict::Refuse(Stale::Ended(revoked)));
     assert_eq!(decision.write, Write::End(vec![(sid(1), revoked)]));
+}
+
+/// What a navigation of a buyer at 1 s is told, who was recorded on one device and comes from
+/// another.
+fn decide_moved(mode: OnDeviceChange, before: Option<&str>, company: Company) -> Decision {
+    let class = |name: &str| DeviceClass {
+        name: name.into(),
+        bounds: Bounds::default(),
+    };
+    let policy = Policy {
+        devices: vec![class("mobile"), class("kiosk")],
+        ..policy()
+    };
+    let rules = Rules {
+        policy: &policy,
+        setting: Setting {
+            seen: Seen::On(Some(DeviceId::at(0))),
+            on_device_change: mode,
+            ..Setting::default()
+        },
+        cuts: &Cuts::default(),
+        now: at(1),
+    };
+    let mut moved = in_company(company);
+    if let Some(record) = &mut moved.record {
+        Arc::make_mut(&mut record.session).device = before.map(Arc::from);
+    }
+    decide(rules, PAGE, &[moved])
+}
+
+#[test]
+fn a_change_of_device_is_recorded_refused_or_the_end_as_the_app_says() {
+    use OnDeviceChange::{End, Reauthenticate, Record};
+    let changed = EndReason::DeviceChanged;
+    let touch = Write::Touch(sid(1));
+    let refused = Verdict::Refuse(Stale::DeviceChanged);
+    let ended = Verdict::Refuse(Stale::Ended(changed));
+    for (mode, verdict, write) in [
+        (Record, Verdict::Forward, touch.clone()),
+        (Reauthenticate, refused, Write::Nothing),
+        (End, ended, Write::End(vec![(sid(1), changed)])),
+    ] {
+        let moved = decide_moved(mode, Some("kiosk"), Company::Whole);
+        assert_eq!((moved.verdict, moved.write), (verdict, write));
+        // Where nobody knows what it was on, it has not changed, and the record follows.
+        for (before, follows) in [
+            (Some("mobile"), Moved::No),
+            (None, Moved::Unrecorded),
+            (Some("left"), Moved::Unrecorded),
+        ] {
+            let stayed = decide_moved(mode, before, Company::Whole);
+            assert_eq!((stayed.verdict, &stayed.write), (Verdict::Forward, &touch));
+            assert_eq!(stayed.live.map(|live| live.moved), Some(follows));
+        }
+        // Half of a group, from wherever, ends nobody's session.
+        let half = decide_moved(mode, Some("kiosk"), Company::Partial);
+        assert_eq!(half.verdict, Verdict::Refuse(Stale::Partial));
+        assert_eq!(half.write, Write::Nothing);
+    }
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn policy() -> Policy {
             absolute: seconds(60),
             users: ["buyer-1".to_owned()].into(),
             groups: [].into(),
+            ..Role::default()
         }],
         ..Policy::default()
     }

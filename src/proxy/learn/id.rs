@@ -159,7 +159,7 @@ pub(super) fn blank(
         started: asked.now,
         until: None,
         login: None,
-        device: None,
+        device: asked.snapshot.config.policy.device_on_record(asked.seen),
         policy: asked.snapshot.config.policy.version,
         companions,
         scopes: bind::scopes(&asked.app.app, before, cookies),

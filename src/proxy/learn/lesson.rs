@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::app::{App, Source};
 use crate::domain::decide::Live;
+use crate::domain::device::Seen;
 use crate::domain::identity::Sid;
 use crate::domain::limits::Limits;
 use crate::domain::session::Session;
@@ -26,6 +27,8 @@ pub(crate) struct Asked {
     /// When the request was admitted.
     pub(crate) now: Timestamp,
     pub(crate) client: IpAddr,
+    /// The device that it came from.
+    pub(crate) seen: Seen,
     /// The session it was admitted with.
     pub(crate) live: Option<Live>,
     /// The ids it carried, dead or alive.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::domain::decide::Stale;
-use crate::domain::limits::{Limit, Limits, Rule};
+use crate::domain::limits::{DeviceId, Limit, Limits, RoleId, Rule};
 use crate::domain::policy::Policy;
 use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
@@ -49,6 +49,16 @@ pub fn end_event(facts: EventFacts<'_>, reason: EndReason) -> SessionEvent {
     event(facts, id, EventKind::End, Some(reason.as_str()))
 }
 
+/// A session goes on, on a device of another class than `before`.
+pub fn device_event(facts: EventFacts<'_>, before: &str) -> SessionEvent {
+    let at = facts.at.as_millis();
+    let id = of_generation(facts.session, &format!("device-{at}"));
+    SessionEvent {
+        device_before: Some(before.to_owned()),
+        ..event(facts, id, EventKind::Device, None)
+    }
+}
+
 /// A request with a dead id was refused or stripped. `nonce` is random: a session may be refused
 /// twice in a millisecond.
 pub fn refusal_event(facts: EventFacts<'_>, stale: Stale, nonce: u32) -> SessionEvent {
@@ -84,6 +94,8 @@ fn event(
         roles: session.roles().iter().map(ToString::to_string).collect(),
         reason: reason.map(str::to_owned),
         client: facts.client.map(|client| client.to_string()),
+        device: session.device.as_deref().map(str::to_owned),
+        device_before: None,
         age_ms: at.as_millis().saturating_sub(session.started.as_millis()),
         idle_ms: at.as_millis().saturating_sub(facts.last_active.as_millis()),
         idle_timeout: in_force(facts.policy, limits.idle),
@@ -104,16 +116,26 @@ pub fn rule_text(policy: &Policy, rule: Rule) -> String {
     match rule {
         Rule::Ceiling => "ceiling".to_owned(),
         Rule::App => "app".to_owned(),
-        Rule::Role(id) => format!("role {}", policy.name_of_role(id)),
-        Rule::Unmapped(id) => {
-            format!("strictest of all roles ({})", policy.name_of_role(id))
+        Rule::Role(id, device) => format!("role {}", role_text(policy, id, device)),
+        Rule::Unmapped(id, device) => {
+            format!("strictest of all roles ({})", role_text(policy, id, device))
         }
+        Rule::Device(id) => format!("device {}", policy.name_of_device(Some(id))),
         Rule::Anonymous => "anonymous".to_owned(),
         Rule::Route(id) => {
             let route = policy.route(id);
             format!("route {}", route.map_or("", |route| &route.label))
         }
         Rule::Adoption => "adoption".to_owned(),
+    }
+}
+
+/// A role, and where what it says of a class of devices counts, that class.
+fn role_text(policy: &Policy, role: RoleId, device: Option<DeviceId>) -> String {
+    let name = policy.name_of_role(role);
+    match device {
+        None => name.to_owned(),
+        Some(_) => format!("{name} on {}", policy.name_of_device(device)),
     }
 }
 
@@ -128,6 +150,7 @@ pub fn stale_word(stale: Stale) -> &'static str {
         Stale::Mixed => "mixed",
         Stale::Partial => "partial",
         Stale::Foreign => "foreign",
+        Stale::DeviceChanged => "device_changed",
     }
 }
 

@@ -9,7 +9,8 @@ use crate::domain::session::{EndReason, Record, Session, State};
 use crate::domain::time::Timestamp;
 use crate::store::event::SessionEvent;
 use crate::store::op::{
-    Activated, Activation, Bound, Claim, Claimed, ClaimedBy, End, Ended, NewSession, Touched,
+    Activated, Activation, Amended, Amendment, Bound, Claim, Claimed, ClaimedBy, End, Ended,
+    NewSession, Touched,
 };
 
 use super::kept::Kept;
@@ -109,6 +110,16 @@ impl Due {
         }
         if let Standing::Watched { due } = standing {
             self.0.insert((*due, sid));
+        }
+    }
+}
+
+impl From<NotAlive> for Amended {
+    fn from(not: NotAlive) -> Self {
+        match not {
+            NotAlive::Ended(reason) => Self::Ended(reason),
+            NotAlive::Superseded(successor) => Self::Superseded(successor),
+            NotAlive::Unknown => Self::Unknown,
         }
     }
 }
@@ -292,6 +303,20 @@ impl Shard {
         let alive = Standing::alive(&bound.session, due);
         self.due.stand(sid, &mut entry.standing, alive);
         Touched::Alive
+    }
+
+    pub(super) fn amend(&mut self, sid: Sid, amendment: &Amendment) -> Amended {
+        let entry = match living(self.entries.get_mut(&sid)) {
+            Ok(entry) => entry,
+            Err(not) => return not.into(),
+        };
+        if entry.session.session() != amendment.before {
+            return Amended::Overtaken;
+        }
+        entry.session = Kept::new(&amendment.after);
+        let alive = Standing::alive(&amendment.after, amendment.due);
+        self.due.stand(sid, &mut entry.standing, alive);
+        Amended::Yes
     }
 
     /// Adds to `claimed` what is due at `now`, up to `max` in all, and puts it off until `until`.

@@ -72,6 +72,8 @@ fn event(id: usize) -> SessionEvent {
         roles: Vec::new(),
         reason: None,
         client: None,
+        device: None,
+        device_before: None,
         age_ms: 0,
         idle_ms: 0,
         idle_timeout: limit.clone(),

@@ -79,7 +79,8 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// What stays of a session, for the field `d`.
+/// What stays of a session, for the field `d`. The same session always gives the same bytes: an
+/// `amend` compares them.
 pub(super) fn encode(session: &Session) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
     bytes.push(VERSION);

@@ -350,6 +350,8 @@ mod tests {
             roles: Vec::new(),
             reason: None,
             client: None,
+            device: None,
+            device_before: None,
             age_ms: 0,
             idle_ms: 0,
             idle_timeout: limit.clone(),

@@ -44,6 +44,7 @@ pub(super) struct Scripts {
     pub(super) activate: Script,
     pub(super) end: Script,
     pub(super) bind: Script,
+    pub(super) amend: Script,
     pub(super) cut: Script,
     pub(super) claim_due: Script,
     pub(super) rearm: Script,
@@ -74,6 +75,10 @@ impl Scripts {
             bind: Script::new(concat!(
                 include_str!("record.lua"),
                 include_str!("bind.lua")
+            )),
+            amend: Script::new(concat!(
+                include_str!("record.lua"),
+                include_str!("amend.lua")
             )),
             cut: Script::new(concat!(include_str!("record.lua"), include_str!("cut.lua"))),
             claim_due: Script::new(include_str!("claim_due.lua")),

@@ -11,10 +11,9 @@ use crate::domain::identity::Sid;
 use crate::domain::session::{EndReason, State};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::event::{EventKind, SessionEvent};
+use crate::store::event::SessionEvent;
 use crate::store::op::{
-    Activated, Activation, Bound, Claim, Claimed, ClaimedBy, Created, End, Ended, InPlaceLogin,
-    NewSession, Touched,
+    Activated, Activation, Claim, Claimed, ClaimedBy, Created, End, Ended, NewSession, Touched,
 };
 
 use super::keys::{self, Bucket};
@@ -251,46 +250,6 @@ impl RedisStore {
         }
     }
 
-    pub(in crate::store) async fn bind(
-        &self,
-        sid: Sid,
-        bound: Bound,
-    ) -> Result<Touched, StoreError> {
-        let script = &self.scripts.bind;
-        let lineage = bound.lineage.to_string();
-        let fixed = codec::encode(&bound.session);
-        let login = bound.login.map(|login| self.login(*login));
-        let call = |attempt: Attempt| {
-            let sid_text = keys::hex(sid);
-            let mut arguments: Vec<&[u8]> =
-                vec![&sid_text, lineage.as_bytes(), &fixed, attempt.flag()];
-            arguments.extend(login.iter().flatten().map(Vec::as_slice));
-            on_all_keys(sid, |keys| script.on(keys, &arguments))
-        };
-        let touched = found(self.link.run(script, call).await?)?.into();
-        if touched != Touched::Alive {
-            self.touches.forget(sid);
-        }
-        Ok(touched)
-    }
-
-    /// A login over which the app kept its id, as `bind.lua` takes it.
-    fn login(&self, login: InPlaceLogin) -> Vec<Vec<u8>> {
-        let ended = login
-            .events
-            .iter()
-            .find(|event| event.event == EventKind::End);
-        let reason = ended.and_then(|end| end.reason.clone());
-        let mut arguments = vec![
-            digits(login.last_active).into_bytes(),
-            digits(login.due).into_bytes(),
-            self.kept(login.forget_at).into_bytes(),
-            reason.unwrap_or_default().into_bytes(),
-        ];
-        arguments.extend(login.events.iter().map(json));
-        arguments
-    }
-
     pub(in crate::store) async fn cut(
         &self,
         scope: Scope,
@@ -342,13 +301,13 @@ impl RedisStore {
     }
 
     /// Milliseconds for which Redis shall keep what may be forgotten at `forget_at`.
-    fn kept(&self, forget_at: Timestamp) -> String {
+    pub(super) fn kept(&self, forget_at: Timestamp) -> String {
         let wanted = forget_at.since(self.clock.now());
         wanted.saturating_add(KEPT_LONGER).as_millis().to_string()
     }
 }
 
-fn on_all_keys<T>(sid: Sid, call: impl FnOnce(&[&[u8]]) -> T) -> T {
+pub(super) fn on_all_keys<T>(sid: Sid, call: impl FnOnce(&[&[u8]]) -> T) -> T {
     let bucket = Bucket::of(sid);
     call(&[
         &keys::record(sid),
@@ -378,10 +337,10 @@ fn only_instant(values: Vec<Value>) -> Result<Timestamp, StoreError> {
         .ok_or_else(|| StoreError::Garbled("an activity".to_owned()))
 }
 
-fn digits(at: Timestamp) -> String {
+pub(super) fn digits(at: Timestamp) -> String {
     at.as_millis().to_string()
 }
 
-fn json(event: &SessionEvent) -> Vec<u8> {
+pub(super) fn json(event: &SessionEvent) -> Vec<u8> {
     serde_json::to_vec(event).expect("texts and numbers serialize")
 }

@@ -112,6 +112,8 @@ pub enum StoreOp {
     End,
     /// Replacing what stays of an id.
     Bind,
+    /// Changing what stays of an id, if it is still what was judged.
+    Amend,
     /// Cutting a scope.
     Cut,
     /// Looking for ids that are due.
@@ -127,7 +129,7 @@ pub enum StoreOp {
 }
 
 impl StoreOp {
-    pub(super) const WORDS: [&'static str; 13] = [
+    pub(super) const WORDS: [&'static str; 14] = [
         "look_up",
         "touch",
         "create",
@@ -135,6 +137,7 @@ impl StoreOp {
         "activate",
         "end",
         "bind",
+        "amend",
         "cut",
         "claim_due",
         "rearm",

@@ -14,6 +14,7 @@ use crate::config::app::{
 };
 use crate::config::carrier::{AuthorizationRule, Carrier, SessionShape};
 use crate::domain::access::{Access, Activity, OnStale};
+use crate::domain::device::OnDeviceChange;
 use crate::domain::identity::Lineage;
 use crate::domain::limits::{Bounds, RouteBounds};
 use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
@@ -35,6 +36,7 @@ fn app() -> App {
         }],
         host_header: HostHeader::Pass,
         bounds: Bounds::default(),
+        on_device_change: OnDeviceChange::default(),
         shape: SessionShape {
             carriers: vec![Carrier::Cookie("SID".into())],
             group: Vec::new(),
@@ -94,6 +96,7 @@ fn policy(roles: &[&str]) -> Policy {
         absolute: Duration::from_secs(600),
         users: BTreeSet::new(),
         groups: BTreeSet::new(),
+        ..Role::default()
     };
     Policy {
         version: PolicyVersion(1),

@@ -6,9 +6,9 @@ use curfew::domain::session::{EndReason, State};
 use curfew::store::op::{Activated, Ended, Touched};
 
 use super::given::{
-    Tested, at, end_event, end_for, idle_end, logged_in, login_event, sid, silent_end, succession,
+    Tested, at, end_event, end_for, idle_end, in_place, logged_in, login_event, sid, silent_end,
+    succession,
 };
-use super::handover::in_place;
 use super::{Case, case};
 
 pub(super) fn cases() -> Vec<Case> {

@@ -13,8 +13,8 @@ use curfew::domain::time::Timestamp;
 use curfew::store::Store;
 use curfew::store::event::{EventId, EventKind, LimitInForce, SessionEvent};
 use curfew::store::op::{
-    Activated, Activation, Bound, Claim, Claimed, ClaimedBy, Created, End, Ended, NewSession,
-    Touched,
+    Activated, Activation, Amended, Amendment, Bound, Claim, Claimed, ClaimedBy, Created, End,
+    Ended, InPlaceLogin, NewSession, Touched,
 };
 
 /// 2100-01-01.
@@ -25,6 +25,10 @@ pub(super) const DUE: Timestamp = at(1_000);
 
 /// When everything may be forgotten: after the end of every case.
 pub(super) const FORGET: Timestamp = at(1_000_000_000);
+
+/// When a login over which the app kept its id takes place, and when it is due.
+pub(super) const LOGIN: Timestamp = at(600);
+pub(super) const LOGIN_DUE: Timestamp = at(1_600);
 
 const ANSWERS: &str = "a store under test answers";
 
@@ -162,6 +166,8 @@ pub(super) fn event(n: u64, kind: EventKind, reason: Option<EndReason>) -> Sessi
         roles: vec!["buyer".into()],
         reason: word,
         client: None,
+        device: None,
+        device_before: None,
         age_ms: 1,
         idle_ms: 1,
         idle_timeout: limit(1_000),
@@ -244,6 +250,34 @@ pub(super) fn logged_in(n: u64) -> Activation {
     }
 }
 
+/// What stays of the `n`th lineage from now on.
+pub(super) fn bound(n: u64, session: Session) -> Bound {
+    Bound {
+        lineage: lineage(n),
+        session: Arc::new(session),
+        login: None,
+    }
+}
+
+/// A login that the `n`th lineage's id went through, and that begins the `next`th.
+pub(super) fn in_place(n: u64, next: u64) -> Bound {
+    let login = InPlaceLogin {
+        last_active: LOGIN,
+        due: LOGIN_DUE,
+        forget_at: FORGET,
+        events: vec![login_event(next)],
+    };
+    let session = Session {
+        generation: 1,
+        started: LOGIN,
+        ..authenticated(next)
+    };
+    Bound {
+        login: Some(Box::new(login)),
+        ..bound(n, session)
+    }
+}
+
 /// A store under test. After each of its steps the count of the living is true.
 pub(super) struct Tested {
     store: Store,
@@ -320,6 +354,12 @@ impl Tested {
         let touched = self.store.bind(sid, bound).await.expect(ANSWERS);
         self.count_is_true().await;
         touched
+    }
+
+    pub(super) async fn amend(&self, sid: Sid, amendment: Amendment) -> Amended {
+        let amended = self.store.amend(sid, amendment).await.expect(ANSWERS);
+        self.count_is_true().await;
+        amended
     }
 
     pub(super) async fn claim_due(&self, now: Timestamp, lease: Duration, max: usize) -> Vec<Sid> {

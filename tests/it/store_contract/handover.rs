@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use curfew::domain::session::{EndReason, Session, State};
-use curfew::domain::time::Timestamp;
-use curfew::store::op::{Activated, Activation, Bound, Claimed, Ended, InPlaceLogin, Touched};
+use curfew::store::op::{Activated, Activation, Claimed, Ended, Touched};
 
 use super::given::{
-    DUE, FORGET, Tested, anonymous, at, authenticated, elaborate, end_event, end_for, lineage,
-    logged_in, login_event, login_over, new, pending, rotated, sid, silent_end, succession,
+    DUE, LOGIN, LOGIN_DUE, Tested, anonymous, at, authenticated, bound, elaborate, end_event,
+    end_for, in_place, lineage, logged_in, login_event, login_over, new, pending, rotated, sid,
+    silent_end, succession,
 };
 use super::{Case, case};
 
@@ -292,14 +292,6 @@ async fn a_rotation_chain_leads_to_the_living_id(store: Arc<Tested>) {
     assert_eq!(store.alive().await, 0);
 }
 
-fn bound(n: u64, session: Session) -> Bound {
-    Bound {
-        lineage: lineage(n),
-        session: Arc::new(session),
-        login: None,
-    }
-}
-
 async fn binding_replaces_what_stays_and_moves_no_clock(store: Arc<Tested>) {
     let user = store.user(1).await;
     let visitor = store.visitor(2).await;
@@ -342,28 +334,6 @@ async fn only_a_living_id_of_the_lineage_is_bound(store: Arc<Tested>) {
         assert_eq!(store.record(other).await, before);
     }
     assert_eq!(store.events_pending().await, 0);
-}
-
-const LOGIN: Timestamp = at(600);
-const LOGIN_DUE: Timestamp = at(1_600);
-
-/// A login that the `n`th lineage's id went through, and that begins the `next`th.
-pub(super) fn in_place(n: u64, next: u64) -> Bound {
-    let login = InPlaceLogin {
-        last_active: LOGIN,
-        due: LOGIN_DUE,
-        forget_at: FORGET,
-        events: vec![login_event(next)],
-    };
-    let session = Session {
-        generation: 1,
-        started: LOGIN,
-        ..authenticated(next)
-    };
-    Bound {
-        login: Some(Box::new(login)),
-        ..bound(n, session)
-    }
 }
 
 async fn a_visitor_logs_in_under_his_id(store: Arc<Tested>) {

@@ -10,7 +10,8 @@ use curfew::store::op::{Claim, ClaimedBy, NewSession};
 use curfew::store::{Store, StoreError};
 
 use super::{
-    PATIENT, START, at, config, event, in_place, lineage, login, logout, new, open, sid, succession,
+    PATIENT, START, at, config, event, in_place, lineage, login, logout, moved, new, open, sid,
+    succession,
 };
 use crate::harness::redis::RedisServer;
 
@@ -51,6 +52,10 @@ fn end(store: &Store) -> Asked<'_> {
 
 fn bind(store: &Store) -> Asked<'_> {
     Box::pin(async { store.bind(sid(1), in_place(1)).await.map(drop) })
+}
+
+fn amend(store: &Store) -> Asked<'_> {
+    Box::pin(async { store.amend(sid(1), moved(1)).await.map(drop) })
 }
 
 fn activate(store: &Store) -> Asked<'_> {
@@ -144,6 +149,7 @@ async fn a_key_of_a_wrong_type() {
         ("claim", claim),
         ("end", end),
         ("bind", bind),
+        ("amend", amend),
         ("activate", activate),
         ("rearm", rearm),
     ];
@@ -153,6 +159,7 @@ async fn a_key_of_a_wrong_type() {
         ("claim", claim),
         ("end", end),
         ("bind", bind),
+        ("amend", amend),
         ("rearm", rearm),
         ("rearm_all", rearm_all),
         ("claim_due", claim_due),
@@ -163,11 +170,17 @@ async fn a_key_of_a_wrong_type() {
         ("claim", claim),
         ("end", end),
         ("bind", bind),
+        ("amend", amend),
         ("read_events", read_events),
         ("events_pending", events_pending),
     ];
     check(&server, &[&["SET", OUTBOX, WRONG[0]]], of_outbox).await;
-    let of_version: &[(&str, Asks)] = &[("claim", claim), ("end", end), ("bind", bind)];
+    let of_version: &[(&str, Asks)] = &[
+        ("claim", claim),
+        ("end", end),
+        ("bind", bind),
+        ("amend", amend),
+    ];
     check(&server, &[&["HSET", VERSION, "a", "b"]], of_version).await;
     check(&server, &[&["SET", VERSION, WRONG[0]]], of_version).await;
     let of_cuts: &[(&str, Asks)] = &[("look_up", look_up), ("cut", cut)];
@@ -205,6 +218,7 @@ async fn a_field_of_a_record_that_is_none_of_ours() {
         ("claim", claim),
         ("end", end),
         ("bind", bind),
+        ("amend", amend),
         ("activate", activate),
         ("rearm", rearm),
     ];
@@ -230,6 +244,7 @@ async fn a_field_of_a_record_that_is_none_of_ours() {
         ("claim", claim),
         ("end", end),
         ("bind", bind),
+        ("amend", amend),
     ];
     for fixed in ["", "1u", "{}"] {
         check(&server, &[&["HSET", RECORD, "d", fixed]], of_session).await;

@@ -4,12 +4,12 @@ use curfew::clock::Clock;
 use curfew::store::Store;
 use curfew::store::event::EventKind;
 use curfew::store::op::{
-    Activated, Claim, Claimed, ClaimedBy, Created, Ended, NewSession, Touched,
+    Activated, Amended, Claim, Claimed, ClaimedBy, Created, Ended, NewSession, Touched,
 };
 
 use super::{
-    IN_PLACE, PATIENT, START, at, config, event, in_place, last_active, login, logout, new, open,
-    sid, succession,
+    IN_PLACE, PATIENT, START, at, config, event, in_place, last_active, login, logout, moved, new,
+    open, sid, succession,
 };
 use crate::harness::lossy::Lossy;
 use crate::harness::redis::RedisServer;
@@ -24,6 +24,7 @@ async fn prepared(server: &RedisServer) -> (Store, Lossy) {
     direct.create(sid(0x20), pending).await.unwrap();
     direct.activate(sid(0x20), login(0x20)).await.unwrap();
     direct.touch(sid(0x20), START).await.unwrap();
+    direct.amend(sid(0x20), moved(0x20)).await.unwrap();
     direct.bind(sid(0x20), in_place(0x20)).await.unwrap();
     direct
         .claim(sid(0x20), succession(0x20 | IN_PLACE, 0x21))
@@ -94,6 +95,18 @@ async fn a_login_that_keeps_the_id_is_told_once() {
     lossy.lose_next();
     assert_eq!(store.bind(sid(1), in_place(1)).await, Ok(Touched::Alive));
     assert_eq!(store.bind(sid(1), in_place(1)).await, Ok(Touched::Unknown));
+    assert_eq!(store.events_pending().await, Ok(1));
+    assert_eq!(lossy.lost(), 1);
+}
+
+#[tokio::test]
+async fn a_move_to_another_device_is_told_once() {
+    let server = RedisServer::start().await;
+    let (store, lossy) = prepared(&server).await;
+    store.create(sid(1), new(1)).await.unwrap();
+    lossy.lose_next();
+    assert_eq!(store.amend(sid(1), moved(1)).await, Ok(Amended::Yes));
+    assert_eq!(store.amend(sid(1), moved(1)).await, Ok(Amended::Overtaken));
     assert_eq!(store.events_pending().await, Ok(1));
     assert_eq!(lossy.lost(), 1);
 }

@@ -90,6 +90,8 @@ impl World {
             roles: Vec::new(),
             reason: reason.map(|reason| reason.as_str().to_owned()),
             client: None,
+            device: None,
+            device_before: None,
             age_ms: self.now.saturating_sub(started),
             idle_ms: self.now.saturating_sub(last_active),
             idle_timeout: limit(LIMITS[user].0),
@@ -135,6 +137,7 @@ pub(super) fn policy() -> Policy {
             absolute,
             users: [].into(),
             groups: [].into(),
+            ..Role::default()
         }
     };
     let (anonymous_idle, anonymous_absolute) = duration(0);

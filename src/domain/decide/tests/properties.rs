@@ -43,8 +43,8 @@ impl Situation {
 
     fn setting(&self) -> Setting {
         Setting {
-            app: self.app,
             route: self.route,
+            ..Setting::of_app(self.app)
         }
     }
 

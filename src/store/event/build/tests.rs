@@ -1,9 +1,12 @@
 use std::time::Duration;
 
-use super::{EventFacts, adopted_event, end_event, login_event, refusal_event, rule_text};
+use super::{
+    EventFacts, adopted_event, device_event, end_event, login_event, refusal_event, rule_text,
+};
 use crate::domain::decide::Stale;
+use crate::domain::device::DeviceClass;
 use crate::domain::identity::Lineage;
-use crate::domain::limits::{Bounds, Limit, Limits, RoleId, RouteId, Rule};
+use crate::domain::limits::{Bounds, DeviceId, Limit, Limits, RoleId, RouteId, Rule};
 use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName, RouteLimits};
 use crate::domain::session::{EndReason, Login, Session, UserName};
 use crate::domain::time::Timestamp;
@@ -43,6 +46,10 @@ fn policy() -> Policy {
     Policy {
         version: PolicyVersion(0xabc),
         roles: vec![role("buyer"), role("approver")],
+        devices: vec![DeviceClass {
+            name: "mobile".into(),
+            bounds: Bounds::default(),
+        }],
         routes: vec![RouteLimits {
             id: RouteId::of("procurement", label),
             label: label.into(),
@@ -61,7 +68,7 @@ fn told(generation: u32, tell: impl FnOnce(EventFacts<'_>) -> SessionEvent) -> S
         session: &session(generation),
         last_active: Timestamp::from_millis(1_200_000),
         limits: &Limits {
-            idle: limit(5, Rule::Role(RoleId::at(1))),
+            idle: limit(5, Rule::Role(RoleId::at(1), None)),
             absolute: limit(480, Rule::Ceiling),
         },
         policy: &policy(),
@@ -113,6 +120,25 @@ fn an_adoption_is_a_login_that_says_so() {
 }
 
 #[test]
+fn a_change_of_device_tells_both_classes() {
+    let event = told(2, |facts| {
+        let session = Session {
+            device: Some("mobile".into()),
+            ..facts.session.clone()
+        };
+        let facts = EventFacts {
+            session: &session,
+            ..facts
+        };
+        device_event(facts, "other")
+    });
+    assert_eq!(event.id.0, format!("{LINEAGE}-2-device-1500000"));
+    assert_eq!((event.event, event.reason), (EventKind::Device, None));
+    assert_eq!(event.device.as_deref(), Some("mobile"));
+    assert_eq!(event.device_before.as_deref(), Some("other"));
+}
+
+#[test]
 fn two_refusals_in_one_millisecond_differ_by_their_nonce() {
     let refusal = |stale, nonce| told(0, |facts| refusal_event(facts, stale, nonce));
     let ended = refusal(Stale::Ended(EndReason::Logout), 1);
@@ -127,11 +153,20 @@ fn a_rule_is_told_in_words() {
     let texts = [
         (Rule::Ceiling, "ceiling"),
         (Rule::App, "app"),
-        (Rule::Role(RoleId::at(0)), "role buyer"),
+        (Rule::Role(RoleId::at(0), None), "role buyer"),
         (
-            Rule::Unmapped(RoleId::at(1)),
+            Rule::Unmapped(RoleId::at(1), None),
             "strictest of all roles (approver)",
         ),
+        (
+            Rule::Role(RoleId::at(0), Some(DeviceId::at(0))),
+            "role buyer on mobile",
+        ),
+        (
+            Rule::Unmapped(RoleId::at(1), Some(DeviceId::at(0))),
+            "strictest of all roles (approver on mobile)",
+        ),
+        (Rule::Device(DeviceId::at(0)), "device mobile"),
         (
             Rule::Route(RouteId::of("procurement", "POST /approvals/**")),
             "route POST /approvals/**",
