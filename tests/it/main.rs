@@ -9,6 +9,7 @@ mod harness;
 mod headers;
 mod layers;
 mod metrics_docs;
+mod redis_outage;
 mod refusals;
 mod reload;
 mod revocation;

@@ -60,6 +60,18 @@ impl Gateway {
         Self::start(app, policy, Clock::manual(START), Entropy::seeded(1)).await
     }
 
+    /// The same, but time passes by itself, and no other gateway makes the same choices. It is
+    /// ready: it has reached its store.
+    pub(crate) async fn live(app: &LegacyApp, policy: &str) -> Self {
+        let gateway = Self::start(app, policy, Clock::system(), Entropy::system()).await;
+        eventually("the gateway is ready", async || {
+            let page = gateway.operator().get("/readyz").await;
+            (page.status == 200).then_some(())
+        })
+        .await;
+        gateway
+    }
+
     async fn start(app: &LegacyApp, policy: &str, clock: Clock, entropy: Entropy) -> Self {
         let records = tempfile::tempdir().expect("a test may write files");
         let config = config(policy, app.address, records.path());
