@@ -5,6 +5,7 @@ mod apps;
 mod bad_input;
 mod bodies;
 mod carriers;
+mod command_line;
 mod harness;
 mod headers;
 mod layers;
