@@ -6,6 +6,7 @@ pub(crate) mod app;
 pub(crate) mod binary;
 pub(crate) mod browser;
 pub(crate) mod command;
+pub(crate) mod demo;
 pub(crate) mod gateway;
 pub(crate) mod jar;
 pub(crate) mod lossy;

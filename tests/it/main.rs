@@ -6,6 +6,7 @@ mod bad_input;
 mod bodies;
 mod carriers;
 mod command_line;
+mod demo;
 mod harness;
 mod headers;
 mod layers;
