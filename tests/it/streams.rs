@@ -74,6 +74,32 @@ async fn a_websocket_is_cut_when_its_session_is_revoked_and_the_next_login_opens
 }
 
 #[tokio::test]
+async fn a_websocket_in_which_the_app_never_pauses_is_closed_between_two_frames() {
+    let plain = form_app();
+    let app = LegacyApp::start(move |seen| match seen.path() {
+        "/ws" => {
+            let key = seen.header("sec-websocket-key").unwrap_or_default();
+            Answer::talking_websocket(key)
+        }
+        _ => plain(seen),
+    })
+    .await;
+    let gateway = Gateway::with(&app, FORM_APP).await;
+    let mut browser = gateway.browser();
+    browser.log_in("buyer").await;
+    for _ in 0..8 {
+        let (socket, heard) = open(&gateway, &browser).await.hear().await;
+        assert_eq!(heard, ".".repeat(126));
+        gateway.revoke(json!({ "user": "buyer" })).await;
+        // The client would complain of half a frame.
+        let (code, reason) = socket.closed().await;
+        assert_eq!((code, &*reason), (1008, "session_revoked"));
+        gateway.advance(span("1ms"));
+        browser.log_in("buyer").await;
+    }
+}
+
+#[tokio::test]
 async fn a_websocket_is_cut_at_the_idle_timeout_whatever_is_said_in_it() {
     let (app, gateway, browser) = logged_in().await;
     let mut socket = open(&gateway, &browser).await;

@@ -28,6 +28,7 @@ pub(crate) struct Answer {
 pub(super) enum Then {
     Answer,
     SpeakWebSocket,
+    TalkWebSocket,
     BreakOff,
 }
 
@@ -85,6 +86,13 @@ impl Answer {
             .header("upgrade", "websocket")
             .header("sec-websocket-accept", &accept);
         answer.then = Then::SpeakWebSocket;
+        answer
+    }
+
+    /// The same, but the app talks without end, in frames that it sends in two pieces each.
+    pub(crate) fn talking_websocket(key: &str) -> Self {
+        let mut answer = Self::websocket(key);
+        answer.then = Then::TalkWebSocket;
         answer
     }
 

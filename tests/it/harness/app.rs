@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
@@ -12,8 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::answer::{Answer, AppBody, Then};
@@ -207,33 +207,58 @@ async fn answer(
     }
     match answer.then {
         Then::Answer => {}
-        Then::SpeakWebSocket => drop(tokio::spawn(speak(record, upgrade))),
+        then @ (Then::SpeakWebSocket | Then::TalkWebSocket) => {
+            drop(tokio::spawn(speak(record, upgrade, then)));
+        }
         Then::BreakOff => return Err(io::ErrorKind::ConnectionAborted.into()),
     }
     Ok(answer.into_response())
 }
 
 /// The app's side of a WebSocket: it says hello and remembers what it hears.
-async fn speak(record: Arc<Record>, upgrade: hyper::upgrade::OnUpgrade) {
+async fn speak(record: Arc<Record>, upgrade: hyper::upgrade::OnUpgrade, then: Then) {
     let Ok(upgraded) = upgrade.await else { return };
-    let mut stream = TokioIo::new(upgraded);
+    let (mut reader, mut writer) = tokio::io::split(TokioIo::new(upgraded));
     let index = {
         let mut sockets = locked(&record.sockets);
         sockets.push(Socket::default());
         sockets.len() - 1
     };
     // A text frame that is final and unmasked (RFC 6455, 5.2).
-    if stream.write_all(b"\x81\x05hello").await.is_err() {
+    if writer.write_all(b"\x81\x05hello").await.is_err() {
         return;
     }
     let mut buffer = [0; 1024];
-    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-        let heard = &buffer[..read];
-        locked(&record.sockets)[index]
-            .received
-            .extend_from_slice(heard);
+    let hears = async {
+        while let Ok(read @ 1..) = reader.read(&mut buffer).await {
+            let heard = &buffer[..read];
+            locked(&record.sockets)[index]
+                .received
+                .extend_from_slice(heard);
+        }
+    };
+    match then {
+        Then::TalkWebSocket => tokio::select! {
+            () = hears => {}
+            () = talk(&mut writer) => {}
+        },
+        _ => hears.await,
     }
     locked(&record.sockets)[index].closed = true;
+}
+
+/// Sends frames until nobody takes them, the rest of each a moment after its beginning.
+async fn talk(writer: &mut (impl AsyncWrite + Unpin)) {
+    const PAUSE: Duration = Duration::from_millis(5);
+    // A text frame of 126 bytes, with its length in two (RFC 6455, 5.2).
+    let frame = [b"\x81\x7e\x00\x7e".as_slice(), &[b'.'; 126]].concat();
+    let (beginning, rest) = frame.split_at(50);
+    for piece in [beginning, rest].into_iter().cycle() {
+        if writer.write_all(piece).await.is_err() || writer.flush().await.is_err() {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
