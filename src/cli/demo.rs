@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -58,6 +59,8 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
 }
 
 async fn run(args: &DemoArgs) -> Result<(), DemoError> {
+    // Before anybody is told of Ctrl-C.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = CancellationToken::new();
     let socket = TcpListener::bind(args.app)
         .await
@@ -72,7 +75,7 @@ async fn run(args: &DemoArgs) -> Result<(), DemoError> {
     let listen = gateway.addresses().first().copied().unwrap_or(args.listen);
     let admin = gateway.admin_address().unwrap_or(args.admin);
     anstream::println!("{}", policy::welcome(listen, admin, app_address));
-    tokio::signal::ctrl_c().await?;
+    interrupt.recv().await;
     gateway.stop(std::time::Duration::from_secs(1)).await;
     stop.cancel();
     if let Err(error) = app.await {

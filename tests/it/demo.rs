@@ -115,7 +115,7 @@ async fn the_app_and_the_metrics_are_where_the_welcome_says() {
 }
 
 #[tokio::test]
-async fn ctrl_c_stops_it() {
+async fn ctrl_c_stops_it_from_the_moment_that_it_says_so() {
     let mut demo = Demo::start().await;
     assert!(demo.interrupt().await.success());
 }
