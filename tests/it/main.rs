@@ -12,6 +12,7 @@ mod headers;
 mod layers;
 mod metrics_docs;
 mod redis_outage;
+mod redis_start;
 mod refusals;
 mod reload;
 mod revocation;
