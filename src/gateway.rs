@@ -76,7 +76,8 @@ impl Gateway {
     ///
     /// # Errors
     /// When an address, a certificate, a file or the store's URL cannot be used. A store that
-    /// does not answer is no error: the gateway starts, and says that it is not ready.
+    /// does not answer within its deadline is no error: the gateway starts, and says that it is
+    /// not ready.
     pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Result<Self, StartError> {
         let config = Arc::new(config);
         let metrics = Arc::new(Metrics::new());
@@ -145,6 +146,7 @@ impl Gateway {
             stop,
             close,
         };
+        gateway.meet_store().await;
         gateway.spawn_workers(&config, admin_socket);
         for listener in listening {
             let serve = listener.serve(Arc::clone(&gateway.proxy), gateway.drain.clone());
@@ -152,6 +154,14 @@ impl Gateway {
         }
         gateway.readiness.started();
         Ok(gateway)
+    }
+
+    /// Asks the store for the first time, within its deadline: a login must not be told of an
+    /// outage because nobody has connected yet, nor a load balancer that all is well.
+    async fn meet_store(&self) {
+        if self.store.alive().await.is_err() {
+            self.readiness.store_lost();
+        }
     }
 
     fn spawn_workers(&mut self, config: &Arc<Config>, admin: Option<TcpListener>) {

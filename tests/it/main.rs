@@ -13,6 +13,7 @@ mod layers;
 mod metrics_docs;
 mod policy;
 mod redis_outage;
+mod redis_start;
 mod refusals;
 mod reload;
 mod revocation;

@@ -224,6 +224,8 @@ async fn a_bad_new_certificate_leaves_the_old_one_in_use_until_it_is_mended() {
         gateway.signal("HUP").await;
         let line = gateway.says("the certificate in use stays").await;
         assert_eq!(line["level"], "ERROR", "{line}");
+        // The policy's turn, which wants the files to be there.
+        gateway.says("in force").await;
         assert!(given.shows(gateway.address, &given.first).await);
     }
     let renewed = given.renew();

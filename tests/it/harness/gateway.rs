@@ -112,7 +112,9 @@ impl Gateway {
     pub(crate) fn audit(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.records.path().join("audit.log"));
         let text = text.expect("the audit was opened at the start");
-        text.lines()
+        // What has no end yet is being written at this moment.
+        text.split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
             .map(|line| serde_json::from_str(line).expect("the audit holds JSON lines"))
             .collect()
     }
