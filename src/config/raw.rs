@@ -3,6 +3,7 @@
 //! Fields are private to the configuration: nothing past the check sees one.
 
 pub(crate) mod app;
+pub(crate) mod standard;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use super::reader::{FromTable, TableReader};
 use super::value::{DurationText, OnOutage, Word};
 
 use app::RawApp;
+use standard::RawStandard;
 
 /// The policy of a Curfew gateway.
 #[derive(Debug, JsonSchema)]
@@ -34,6 +36,9 @@ pub(crate) struct RawConfig {
     /// smallest of each limit; a user of none gets the smallest of all roles.
     #[schemars(with = "BTreeMap<String, RawRole>")]
     pub(crate) roles: Vec<(At<String>, At<RawRole>)>,
+    /// Standards that `curfew check` proves the policy against.
+    #[schemars(default)]
+    pub(crate) standards: Vec<At<RawStandard>>,
     /// What is written down, and where to.
     pub(crate) records: Option<At<RawRecords>>,
     /// How long the gateway waits, and for what.
@@ -55,6 +60,7 @@ impl FromTable for RawConfig {
             ceiling: table.table("ceiling"),
             anonymous: table.table("anonymous"),
             roles: table.named_tables("roles"),
+            standards: table.tables("standards"),
             records: table.table("records"),
             waits: table.table("waits"),
             apps: table.tables("apps"),
@@ -246,6 +252,10 @@ pub(crate) struct RawRole {
     pub(crate) users: Option<At<Vec<At<String>>>>,
     /// Groups whose members hold it, as a login's `groups` finds them.
     pub(crate) groups: Option<At<Vec<At<String>>>>,
+    /// Whether its holders administer: some standards have shorter limits for them. With
+    /// `extends`, as the other role.
+    #[schemars(extend("default" = false))]
+    pub(crate) privileged: Option<At<bool>>,
 }
 
 impl FromTable for RawRole {
@@ -260,6 +270,7 @@ impl FromTable for RawRole {
             absolute: table.value("absolute"),
             users: table.list("users"),
             groups: table.list("groups"),
+            privileged: table.value("privileged"),
         }
     }
 }

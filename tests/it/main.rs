@@ -16,6 +16,7 @@ mod redis_outage;
 mod refusals;
 mod reload;
 mod revocation;
+mod standards;
 mod store_contract;
 mod store_redis;
 mod streams;
