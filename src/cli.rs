@@ -18,6 +18,9 @@ use crate::telemetry::build_info::BuildInfo;
 /// A configuration that cannot be used (`EX_CONFIG` of sysexits.h).
 const EXIT_CONFIG: u8 = 78;
 
+/// A configuration that can be used and does not meet a standard.
+const EXIT_UNPROVEN: u8 = 3;
+
 /// Session timeouts for web applications that lack them.
 #[derive(Debug, Parser)]
 #[command(name = "curfew", version = BuildInfo::VERSION_LINE, propagate_version = true)]
@@ -34,12 +37,8 @@ enum Command {
         #[arg(long, short, env = "CURFEW_CONFIG", default_value = "curfew.toml", value_hint = ValueHint::FilePath)]
         config: PathBuf,
     },
-    /// Show every problem of a configuration, or what it means
-    Check {
-        /// The configuration
-        #[arg(env = "CURFEW_CONFIG", default_value = "curfew.toml", value_hint = ValueHint::FilePath)]
-        file: PathBuf,
-    },
+    /// Show every problem of a configuration, or what it means and what it proves
+    Check(check::CheckArgs),
     /// Print the JSON Schema from which editors complete a configuration
     Schema,
     /// Try it: a small procurement app behind the gateway, with limits of seconds
@@ -60,7 +59,7 @@ enum Command {
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Serve { config } => serve::serve(&config),
-        Command::Check { file } => check::check(&file),
+        Command::Check(args) => check::check(&args),
         Command::Schema => schema::print(),
         Command::Demo(args) => demo::demo(&args),
         Command::Sessions { command } => sessions::run(command),

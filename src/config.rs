@@ -5,6 +5,7 @@
 pub mod app;
 pub mod carrier;
 mod check;
+pub mod compliance;
 pub mod defaults;
 pub mod device;
 pub mod fault;
@@ -33,6 +34,7 @@ use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
 use app::App;
+use compliance::Compliance;
 use device::Devices;
 use lines::RuleLines;
 
@@ -57,6 +59,8 @@ pub struct Config {
     pub anonymous: Caps,
     /// The apps; at least one.
     pub apps: Vec<Arc<App>>,
+    /// The standards that the policy is to meet.
+    pub compliance: Compliance,
     /// What is written down, and where to.
     pub records: Records,
     /// How long the gateway waits, and for what.

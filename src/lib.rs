@@ -6,6 +6,8 @@
 //! main ─► cli ─► gateway ─► { proxy, admin, sweeper, audit, demo } ─► { store, telemetry, config, clock } ─► domain
 //! ```
 //!
+//! `cli` also has `prove`, which holds a configuration against `standards`; `config` knows their names.
+//!
 //! `domain` is the heart: it cannot do I/O, read a clock, wait, log or fail.
 //! One request's way is written down in `proxy::handle`. `fuzz` exists in tests alone.
 
@@ -20,7 +22,9 @@ pub mod entropy;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod gateway;
+pub mod prove;
 pub mod proxy;
+pub mod standards;
 pub mod store;
 pub mod sweeper;
 pub mod telemetry;

@@ -20,6 +20,7 @@ mod roles;
 mod route;
 mod secrets;
 mod session;
+mod standards;
 mod store;
 
 use std::sync::Arc;
@@ -63,6 +64,7 @@ impl Checker<'_> {
             .map(|app| self.app(app, trusts_proxies, &mut rules))
             .collect();
         self.apps_between_them(&raw.apps, &apps);
+        let compliance = self.compliance(raw);
         Some(Config {
             listeners,
             admin: admin?,
@@ -73,6 +75,7 @@ impl Checker<'_> {
             lines: rules.lines,
             anonymous,
             apps: apps.into_iter().collect::<Option<_>>()?,
+            compliance: compliance?,
             records: self.records(raw.records.as_ref())?,
             waits: self.waits(raw.waits.as_ref()),
         })

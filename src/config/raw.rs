@@ -4,6 +4,7 @@
 
 pub(crate) mod app;
 pub(crate) mod device;
+pub(crate) mod standard;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use super::value::{DurationText, OnOutage, Word};
 
 use app::RawApp;
 use device::{RawDevice, RawRoleDevice};
+use standard::RawStandard;
 
 /// The policy of a Curfew gateway.
 #[derive(Debug, JsonSchema)]
@@ -40,6 +42,9 @@ pub(crate) struct RawConfig {
     /// none matches is of the class `other`.
     #[schemars(with = "Option<BTreeMap<String, RawDevice>>")]
     pub(crate) devices: Vec<(At<String>, At<RawDevice>)>,
+    /// Standards that `curfew check` proves the policy against.
+    #[schemars(default)]
+    pub(crate) standards: Vec<At<RawStandard>>,
     /// What is written down, and where to.
     pub(crate) records: Option<At<RawRecords>>,
     /// How long the gateway waits, and for what.
@@ -62,6 +67,7 @@ impl FromTable for RawConfig {
             anonymous: table.table("anonymous"),
             roles: table.named_tables("roles"),
             devices: table.named_tables("devices"),
+            standards: table.tables("standards"),
             records: table.table("records"),
             waits: table.table("waits"),
             apps: table.tables("apps"),
@@ -256,6 +262,10 @@ pub(crate) struct RawRole {
     /// Limits in place of its own, on devices of a class: `[roles.NAME.devices.NAME]`.
     #[schemars(with = "Option<BTreeMap<String, RawRoleDevice>>")]
     pub(crate) devices: Vec<(At<String>, At<RawRoleDevice>)>,
+    /// Whether its holders administer: some standards have shorter limits for them. With
+    /// `extends`, as the other role.
+    #[schemars(extend("default" = false))]
+    pub(crate) privileged: Option<At<bool>>,
 }
 
 impl FromTable for RawRole {
@@ -271,6 +281,7 @@ impl FromTable for RawRole {
             users: table.list("users"),
             groups: table.list("groups"),
             devices: table.named_tables("devices"),
+            privileged: table.value("privileged"),
         }
     }
 }

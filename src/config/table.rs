@@ -4,6 +4,8 @@
 
 mod limits;
 
+pub(crate) use limits::origin;
+
 use comfy_table::Table;
 use comfy_table::presets::ASCII_FULL_CONDENSED;
 

@@ -17,6 +17,7 @@ mod redis_start;
 mod refusals;
 mod reload;
 mod revocation;
+mod standards;
 mod store_contract;
 mod store_redis;
 mod streams;

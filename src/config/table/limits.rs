@@ -106,7 +106,7 @@ fn cells(config: &Config, app: &App, limits: Limits) -> Vec<String> {
 }
 
 /// Which rule gave a limit, and on which line it stands.
-fn origin(config: &Config, app: &App, rule: Rule, kind: LimitKind) -> String {
+pub(crate) fn origin(config: &Config, app: &App, rule: Rule, kind: LimitKind) -> String {
     let policy = &config.policy;
     let mut text = match rule {
         Rule::Ceiling => "ceiling".to_owned(),
