@@ -163,8 +163,8 @@ impl Proxy {
         }
     }
 
-    /// Puts a new configuration in force, from the next request on. Listeners, the store and the
-    /// waits stay as they were started.
+    /// Puts a new configuration in force, from the next request on. Listeners and the store stay as
+    /// they were started.
     pub fn reload(&self, config: Arc<Config>) {
         self.anonymous
             .set(config.anonymous, config.policy.anonymous_absolute);
