@@ -287,6 +287,23 @@ fn the_role_the_app_the_route_and_the_line_at_fault_are_told() {
     );
 }
 
+/// Devices of a network, on which a role is limited to something else.
+fn on_terminals(idle: &str) -> String {
+    format!(
+        "{GOOD}[devices.terminal]\nwhen = [{{ networks = [\"10.30.0.0/16\"] }}]\n\
+         [roles.buyer.devices.terminal]\nidle = \"{idle}\"\nbecause = \"stock-taking\"\n"
+    )
+}
+
+#[test]
+fn a_limit_that_is_longer_on_a_class_of_devices_is_looked_at_too() {
+    let allowed = proven(&on_terminals("15m"), "pci-dss-4");
+    assert!(failed(&allowed).is_empty());
+    let longer = proven(&on_terminals("15m 1s"), "pci-dss-4");
+    assert_eq!(failed(&longer), ["8.2.8"]);
+    assert!(findings(&longer)[0].contains("role buyer on terminal"));
+}
+
 #[test]
 fn whom_no_role_names_is_looked_at_too() {
     let long = |policy: String| policy.replace("idle = \"5m\"", "idle = \"16m\"");
