@@ -3,7 +3,7 @@
 //! The layers, each importing only what stands to its right (`tests/it/layers.rs` holds this):
 //!
 //! ```text
-//! main ─► cli ─► gateway ─► { proxy, admin, sweeper, audit, demo } ─► { store, telemetry, config, clock } ─► domain
+//! main ─► cli ─► gateway ─► { proxy, admin, sweeper, audit, demo } ─► { explain, routing, store, telemetry, config, clock } ─► domain
 //! ```
 //!
 //! `cli` also has `prove`, which holds a configuration against `standards`; `config` knows their names.
@@ -24,6 +24,7 @@ pub mod fuzz;
 pub mod gateway;
 pub mod prove;
 pub mod proxy;
+mod routing;
 pub mod standards;
 pub mod store;
 pub mod sweeper;

@@ -13,12 +13,12 @@ use tokio::time::timeout;
 
 use crate::config::app::LoginRecipe;
 use crate::domain::decide::Live;
+use crate::routing::Routed;
 
 use super::Proxy;
 use super::body::{Body, RequestBody, Source};
 use super::error::ProxyError;
 use super::recipe::{self, Attempt, RequestView};
-use super::route::Routed;
 use super::snapshot::AppRuntime;
 use super::stream::body::CountedBody;
 use super::stream::progress::{Direction, Progress};

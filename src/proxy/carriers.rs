@@ -14,10 +14,8 @@ use http::{
 
 use crate::{
     config::carrier::{AuthorizationRule, Carrier, SessionShape},
-    proxy::{
-        cookies::{self, Kept, Pair, canonical},
-        names,
-    },
+    proxy::cookies::{self, Kept, Pair, canonical},
+    routing::names,
 };
 
 mod target;

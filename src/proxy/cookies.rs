@@ -10,8 +10,9 @@
 
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 
+use crate::routing::names;
+
 use super::extracted::Extracted;
-use super::names;
 
 /// One `name=value` of a Cookie header.
 #[derive(Clone, Copy)]

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::routing::path::PathProblem;
 use crate::store::StoreError;
 use crate::telemetry::metrics::UpstreamFault;
 
 use super::carriers::CarrierProblem;
 use super::head::HeadProblem;
-use super::path::PathProblem;
 use super::stream::body::BodyError;
 
 /// Why a request is answered with an error. Nothing here depends on a session's state: refusals

@@ -9,8 +9,9 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
+use crate::routing::{names, query};
+
 use super::extracted::Extracted;
-use super::{names, query};
 
 /// The media type of a form (HTML, 4.10.21).
 const FORM: &str = "application/x-www-form-urlencoded";

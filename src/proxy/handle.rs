@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 
 use crate::domain::access::Access;
 use crate::domain::decide::{Verdict, decide_unknown};
+use crate::routing::{self, path};
 
 use super::Proxy;
 use super::error::ProxyError;
@@ -16,7 +17,7 @@ use super::pass_on::{Admitted, pass_on};
 use super::peer::Peer;
 use super::respond::{self, Refusal};
 use super::upstream::AnswerBody;
-use super::{carriers, head, path, route};
+use super::{carriers, head};
 
 /// Answers one request, whatever happens, and records what became of it.
 pub(crate) async fn handle(
@@ -70,9 +71,9 @@ async fn judge(
     let host = head::host(&parts).unwrap_or_default().into_owned();
     exchange.receive(&mut parts, &host);
     let normal = path::normalise(parts.uri.path())?;
-    let app = route::app_for(&exchange.snapshot.apps, &host, normal.as_str());
+    let app = routing::app_for(&exchange.snapshot.apps, &host, normal.as_str());
     let app = Arc::clone(app.ok_or(ProxyError::NoApp)?);
-    let routed = route::route(&app.app, &parts, &normal);
+    let routed = routing::route(&app.app, &parts, &normal);
     let facts = routed.facts(&parts.method, exchange.kind);
     exchange.routed(&app, &routed, normal.as_str());
     let presented = carriers::presented(&parts, &app.app.shape)?;

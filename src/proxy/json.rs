@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::names;
+use crate::routing::names;
 
 /// Members of all objects of one body: each key is compared with the others of its object, and a login
 /// needs few.

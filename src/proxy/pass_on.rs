@@ -10,6 +10,7 @@ use crate::clock;
 use crate::config::app::{HostHeader, Source};
 use crate::domain::access::{Access, Client, RequestFacts};
 use crate::domain::decide::{Decision, Stale, Verdict};
+use crate::routing::Routed;
 
 use super::Proxy;
 use super::answer_cookies::AnswerCookies;
@@ -22,7 +23,6 @@ use super::learn;
 use super::learn::lesson::{AnswerHead, Asked, Lesson};
 use super::recipe::Attempt;
 use super::respond::{self, Refusal};
-use super::route::Routed;
 use super::set_cookie;
 use super::snapshot::AppRuntime;
 use super::upstream::AnswerBody;

@@ -12,7 +12,7 @@ use std::{borrow::Cow, ops::Range};
 use http::{Uri, uri::PathAndQuery};
 use percent_encoding::percent_decode;
 
-use crate::proxy::names;
+use crate::routing::names;
 
 /// One parameter of a path or a query.
 struct Parameter<'a> {

@@ -2,7 +2,7 @@ use http::{HeaderMap, HeaderValue, header::COOKIE};
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 use super::{Extracted, Kept, Pair, canonical, only, pairs, without};
-use crate::proxy::names;
+use crate::routing::names;
 
 fn headers(values: &[&str]) -> HeaderMap {
     values

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Request, header};
 
 use crate::config::carrier::{AuthorizationRule, SessionShape};
 use crate::proxy::carriers::{Presented, Strip, presented, strip};
-use crate::proxy::names;
+use crate::routing::names;
 
 use super::readers::{credentials, found, found_in_target};
 

@@ -16,8 +16,8 @@ use crate::proxy::answer_cookies::AnswerCookies;
 use crate::proxy::extracted::Extracted;
 use crate::proxy::form::Fields;
 use crate::proxy::json::Json;
-use crate::proxy::query::{Met, has};
 use crate::proxy::recipe::{AnswerView, RequestView, attempt};
+use crate::routing::query::{Met, has};
 
 use super::wire;
 

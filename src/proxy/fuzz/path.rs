@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode;
 
-use crate::proxy::path::{NormalPath, normalise};
+use crate::routing::path::{NormalPath, normalise};
 
 /// What the rule that every reading is tried with protects.
 const PROTECTED: &str = "approvals";

@@ -16,8 +16,8 @@ use crate::domain::time::Timestamp;
 use crate::proxy::answer_cookies::AnswerCookies;
 use crate::proxy::extracted::Extracted;
 use crate::proxy::recipe::Attempt;
-use crate::proxy::route::Routed;
 use crate::proxy::snapshot::{AppRuntime, Snapshot};
+use crate::routing::Routed;
 use crate::store::event::build::EventFacts;
 
 /// All that is known of the request whose answer is being read.

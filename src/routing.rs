@@ -1,4 +1,10 @@
 //! From host and path to an app, and from path, method and query to what a request needs.
+//!
+//! What the proxy asks of a request that came, `explain` asks of one that is only described.
+
+pub(crate) mod names;
+pub(crate) mod path;
+pub(crate) mod query;
 
 use std::sync::Arc;
 
@@ -8,14 +14,18 @@ use http::{HeaderName, Method};
 use crate::config::app::{App, HostPattern, LoginRecipe, Page, RequestPattern, RouteRule};
 use crate::domain::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
 
-use super::path::NormalPath;
-use super::query::{self, Met};
+use path::NormalPath;
+use query::Met;
 
 /// What the config says of one request.
 #[derive(Debug, Clone)]
 pub(crate) struct Routed {
     /// What the access log calls the route, where one matched.
     pub(crate) label: Option<Arc<str>>,
+    /// The route that matched, by its place in the app; none where the app's own rule holds.
+    pub(crate) route: Option<usize>,
+    /// Routes that only some servers would take it for, by their place in the app.
+    pub(crate) for_some: Vec<usize>,
     pub(crate) rule: RouteRule,
     pub(crate) login_page: LoginPage,
     /// The login recipes that it may be trying; a JSON body may tell them apart.
@@ -54,7 +64,7 @@ pub(crate) fn app_for<'a, T: AsRef<App>>(apps: &'a [T], host: &str, path: &str) 
         .filter_map(|app| {
             let candidate = app.as_ref();
             let host = host_rank(candidate, host)?;
-            below(&candidate.prefix, path).then_some(((host, candidate.prefix.len()), app))
+            is_below(&candidate.prefix, path).then_some(((host, candidate.prefix.len()), app))
         })
         .max_by_key(|(rank, _)| *rank)
         .map(|(_, app)| app)
@@ -73,7 +83,8 @@ fn host_rank(app: &App, host: &str) -> Option<usize> {
         .max()
 }
 
-fn below(prefix: &str, path: &str) -> bool {
+/// Whether a normalised path is below an app's prefix.
+pub(crate) fn is_below(prefix: &str, path: &str) -> bool {
     path.strip_prefix(prefix)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -87,9 +98,17 @@ pub(crate) fn route(app: &App, parts: &Parts, path: &NormalPath<'_>) -> Routed {
     if !path.differs() {
         return normal;
     }
-    let raw = without_parameters(parts.uri.path());
-    let rule = stricter(normal.rule, lookup(app, parts, &raw).rule);
-    Routed { rule, ..normal }
+    let raw = lookup(app, parts, &without_parameters(parts.uri.path()));
+    let mut for_some = normal.for_some;
+    let others = raw.for_some.into_iter().chain(raw.route);
+    for_some.extend(others.filter(|other| normal.route != Some(*other)));
+    for_some.sort_unstable();
+    for_some.dedup();
+    Routed {
+        rule: stricter(normal.rule, raw.rule),
+        for_some,
+        ..normal
+    }
 }
 
 /// A path as it came, but without path parameters: an id may travel there, and no rule is
@@ -128,7 +147,12 @@ fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
         .logouts
         .iter()
         .position(|recipe| met(&recipe.pattern, parts, path) == Met::Everywhere);
-    let (label, mut rule) = ruled(app, parts, path);
+    let (route, for_some) = matching(app, parts, path);
+    let found = route.and_then(|index| app.routes.get(index));
+    let tried = for_some.iter().filter_map(|index| app.routes.get(*index));
+    let mut rule = tried
+        .map(|route| route.rule)
+        .fold(found.map_or(app.fallback, |route| route.rule), stricter);
     if !logins.is_empty() || is_login_page(&app.logins, parts, path) {
         rule.access = Access::Public;
     }
@@ -139,7 +163,9 @@ fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
         LoginPage::Elsewhere
     };
     Routed {
-        label,
+        label: found.map(|route| Arc::clone(&route.label)),
+        route,
+        for_some,
         rule,
         login_page,
         logins,
@@ -147,23 +173,18 @@ fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
     }
 }
 
-/// The rule of the first route that is meant for all servers. A route before it that is meant for
-/// some of them makes it stricter and never looser.
-fn ruled(app: &App, parts: &Parts, path: &str) -> (Option<Arc<str>>, RouteRule) {
+/// The first route that is meant for all servers, and those before it that are meant for some of
+/// them: they make its rule stricter and never looser.
+fn matching(app: &App, parts: &Parts, path: &str) -> (Option<usize>, Vec<usize>) {
     let mut for_some = Vec::new();
-    let mut found = (None, app.fallback);
-    for route in &app.routes {
+    for (index, route) in app.routes.iter().enumerate() {
         match met(&route.pattern, parts, path) {
             Met::Nowhere => {}
-            Met::Somewhere => for_some.push(route.rule),
-            Met::Everywhere => {
-                found = (Some(Arc::clone(&route.label)), route.rule);
-                break;
-            }
+            Met::Somewhere => for_some.push(index),
+            Met::Everywhere => return (Some(index), for_some),
         }
     }
-    let (label, rule) = found;
-    (label, for_some.into_iter().fold(rule, stricter))
+    (None, for_some)
 }
 
 /// Whether this is the page on which an app shows a login form, its query included where the
@@ -213,12 +234,12 @@ fn header_has(parts: &Parts, name: &HeaderName, value: Option<&str>) -> bool {
 mod tests {
     use http::{Method, Request};
 
+    use super::path::normalise;
     use super::{Routed, route};
     use crate::config::load;
     use crate::domain::access::{Access, Activity};
-    use crate::proxy::path::normalise;
 
-    const PHP: &str = include_str!("../../config/examples/php.toml");
+    const PHP: &str = include_str!("../config/examples/php.toml");
 
     fn routed_by(policy: &str, method: Method, target: &str) -> Routed {
         let config = load::parse_alone(policy, "test.toml").unwrap().config;
