@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod schema;
 mod serve;
 mod sessions;
@@ -39,6 +40,8 @@ enum Command {
     },
     /// Show every problem of a configuration, or what it means and what it proves
     Check(check::CheckArgs),
+    /// Show which limits a session has at a request, and why
+    Explain(explain::ExplainArgs),
     /// Print the JSON Schema from which editors complete a configuration
     Schema,
     /// Try it: a small procurement app behind the gateway, with limits of seconds
@@ -60,6 +63,7 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Serve { config } => serve::serve(&config),
         Command::Check(args) => check::check(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Schema => schema::print(),
         Command::Demo(args) => demo::demo(&args),
         Command::Sessions { command } => sessions::run(command),

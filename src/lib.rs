@@ -19,6 +19,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod entropy;
+pub mod explain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod gateway;

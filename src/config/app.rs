@@ -14,6 +14,7 @@ use crate::domain::limits::{Bounds, RouteBounds};
 use crate::domain::time::Timestamp;
 
 use super::carrier::SessionShape;
+use super::value::Words;
 
 /// One legacy application behind the gateway.
 #[derive(Debug)]
@@ -173,6 +174,18 @@ pub struct RouteRule {
     pub on_stale: OnStale,
     /// Its own limits.
     pub limits: RouteBounds,
+}
+
+impl RouteRule {
+    /// Access, activity and what becomes of stale requests, as the file would spell them. Public
+    /// requests are always stripped of what is stale.
+    pub fn words(&self) -> [&'static str; 3] {
+        let on_stale = match self.access {
+            Access::Public => OnStale::Strip,
+            Access::Session | Access::Authenticated => self.on_stale,
+        };
+        [self.access.word(), self.activity.word(), on_stale.word()]
+    }
 }
 
 /// One route.

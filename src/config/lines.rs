@@ -16,6 +16,8 @@ pub struct RuleLines {
     heirs: HashMap<(RoleOn, LimitKind), RoleId>,
     /// Why a role may have a longer limit on devices of a class.
     reasons: HashMap<RoleOn, String>,
+    /// Of each app's routes, in their order.
+    routes: HashMap<String, Vec<usize>>,
 }
 
 impl RuleLines {
@@ -50,12 +52,26 @@ impl RuleLines {
         self.reasons.insert(role, reason.to_owned());
     }
 
+    /// The line of an app.
+    pub fn of_app(&self, app: &str) -> Option<usize> {
+        self.apps.get(app).copied()
+    }
+
+    /// The line of an app's route, by its place in the app.
+    pub fn of_route(&self, app: &str, route: usize) -> Option<usize> {
+        self.routes.get(app)?.get(route).copied()
+    }
+
     pub(super) fn insert(&mut self, rule: Rule, line: usize) {
         self.rules.insert(rule, line);
     }
 
     pub(super) fn insert_app(&mut self, app: &str, line: usize) {
         self.apps.insert(app.to_owned(), line);
+    }
+
+    pub(super) fn insert_routes(&mut self, app: &str, lines: Vec<usize>) {
+        self.routes.insert(app.to_owned(), lines);
     }
 
     pub(super) fn insert_heir(&mut self, role: RoleOn, kind: LimitKind, giver: RoleId) {

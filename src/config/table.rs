@@ -14,7 +14,6 @@ use crate::domain::limits::RouteBounds;
 
 use super::Config;
 use super::app::{App, HostPattern, LoginRecipe, Page, RouteRule};
-use super::value::Words;
 
 /// The limits of every app and role with the rules they come from; what its routes and devices
 /// make of them, where they do; and every app's routes.
@@ -82,19 +81,8 @@ fn routes(app: &App) -> Table {
 }
 
 fn route(requests: &str, rule: RouteRule, note: &str) -> [String; 5] {
-    // Public requests are always stripped of what is stale.
-    let stale = match rule.access {
-        Access::Public => "strip",
-        Access::Session | Access::Authenticated => rule.on_stale.word(),
-    };
-    [
-        requests,
-        rule.access.word(),
-        rule.activity.word(),
-        stale,
-        note,
-    ]
-    .map(str::to_owned)
+    let [access, activity, stale] = rule.words();
+    [requests, access, activity, stale, note].map(str::to_owned)
 }
 
 fn login_note(recipe: &LoginRecipe) -> String {

@@ -186,6 +186,14 @@ impl RouteBounds {
         }
     }
 
+    /// Each limit, without the route that sets it.
+    pub fn bounds(self) -> Bounds {
+        Bounds {
+            idle: self.idle.map(|(after, _)| after),
+            absolute: self.absolute.map(|(after, _)| after),
+        }
+    }
+
     /// The smaller of each limit.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

@@ -8,7 +8,7 @@ use super::cuts::Cuts;
 use super::identity::{Fingerprint, Lineage, Sid};
 use super::limits::{Bounds, Limits, Rule};
 use super::policy::{Policy, PolicyVersion, RoleName};
-use super::resolve::{Facts, Holder, Setting};
+use super::resolve::{Candidate, Facts, Holder, Setting};
 use super::time::Timestamp;
 
 /// Why a lineage ended. The first reason stands.
@@ -198,12 +198,27 @@ impl Session {
     /// The limits that the policy gives it, within its own `until`.
     pub fn limits(&self, policy: &Policy, setting: Setting) -> Limits {
         let mut limits = policy.resolve(self.facts(policy, setting));
-        let own = Bounds {
+        limits.tighten(self.own_bounds(), Rule::Adoption);
+        limits
+    }
+
+    /// Every rule that has a say in them, as `Policy::candidates`; its own `until` is the last.
+    pub fn candidates(&self, policy: &Policy, setting: Setting) -> Vec<Candidate> {
+        let mut candidates = policy.candidates(self.facts(policy, setting));
+        let bounds = self.own_bounds();
+        candidates.extend(bounds.is_set().then_some(Candidate {
+            rule: Rule::Adoption,
+            bounds,
+            applies: true,
+        }));
+        candidates
+    }
+
+    fn own_bounds(&self) -> Bounds {
+        Bounds {
             idle: None,
             absolute: self.until.map(|until| until.since(self.started)),
-        };
-        limits.tighten(own, Rule::Adoption);
-        limits
+        }
     }
 
     /// The earliest instant at which it could end, if nobody came after `last_active`.

@@ -30,6 +30,8 @@ impl Checker<'_> {
         let (name, namespace) = self.names(app);
         if let Some(name) = &name {
             rules.lines.insert_app(name, self.line(&raw.place));
+            let routes = app.routes.iter().map(|route| self.line(&route.place));
+            rules.lines.insert_routes(name, routes.collect());
         }
         let hosts = every(items(app.hosts.as_ref()), |told| self.host(told));
         let places = items(app.hosts.as_ref()).iter().map(|told| &told.place);

@@ -1,0 +1,364 @@
+//! `explain`: what the policy says of one request, which rule gives each limit, and why the others
+//! do not.
+//!
+//! It judges nothing itself. The route is found by `routing`, the limits and their candidates come
+//! from `resolve`, as for a request that is served; here they are put into words, each with its line.
+
+pub mod request;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use http::Method;
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::config::app::App;
+use crate::domain::access::{Access, OnStale};
+use crate::domain::limits::{DeviceId, LimitKind, Limits, RouteBounds, Rule};
+use crate::domain::resolve::{Candidate, Facts, Holder, Setting};
+use crate::domain::session::Session;
+use crate::routing::Routed;
+use crate::store::event::build::rule_text;
+
+use request::{Described, Found};
+
+/// Whose limits are asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Who<'a> {
+    /// Anybody like this.
+    Anybody {
+        /// What a login told of him, where there was one.
+        holder: Holder<'a>,
+        /// The class of his device; none for one that no class matches.
+        device: Option<DeviceId>,
+    },
+    /// The owner of this session.
+    Session(&'a Session),
+}
+
+/// What the policy says, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The version of the policy that was asked.
+    pub policy: String,
+    /// The app.
+    pub app: String,
+    /// The roles held; none where nobody logged in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<String>>,
+    /// The class of the device, where the policy has classes and one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// What the route says, where a request was described.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<RouteSaid>,
+    /// The idle timeout that holds.
+    pub idle: LimitSaid,
+    /// The absolute timeout that holds.
+    pub absolute: LimitSaid,
+    /// Every rule that could have a say, in the order in which equal ones get the credit.
+    pub candidates: Vec<CandidateSaid>,
+}
+
+/// A limit, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LimitSaid {
+    /// Milliseconds.
+    pub after_ms: u64,
+    /// The same for people.
+    pub after: String,
+    /// The rule, as the audit names it.
+    pub rule: String,
+    /// The rule's line; none for a default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+}
+
+/// A rule and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CandidateSaid {
+    /// The rule, as the audit names it.
+    pub rule: String,
+    /// Whether it is meant for such a session.
+    pub applies: bool,
+    /// What it says of the idle timeout, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Outcome>,
+    /// What it says of the absolute timeout, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub absolute: Option<Outcome>,
+}
+
+/// One limit of a rule, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// Milliseconds.
+    pub after_ms: u64,
+    /// The same for people.
+    pub after: String,
+    /// Where it is written; none for a default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// Whether it is the one that holds.
+    pub wins: bool,
+    /// Why it does or does not.
+    pub why: String,
+}
+
+/// What the routes of the app say of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteSaid {
+    /// The method.
+    pub method: String,
+    /// The path on which access is judged.
+    pub path: String,
+    /// The route that matched; none where what the app says of every other request holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<RouteNamed>,
+    /// Routes that some servers would take it for: they make it stricter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stricter_by: Vec<RouteNamed>,
+    /// `public`, `session` or `authenticated`.
+    pub access: &'static str,
+    /// `active` or `passive`.
+    pub activity: &'static str,
+    /// `refuse` or `strip`.
+    pub on_stale: &'static str,
+    /// The login recipes that it may be trying.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub logins: Vec<String>,
+    /// What else is special about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<&'static str>,
+}
+
+/// A route and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteNamed {
+    /// Which requests are meant.
+    pub requests: String,
+    /// Its line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+}
+
+/// Explains what limits a session of this app; at a request, where one is described.
+pub fn explain(
+    config: &Config,
+    app: &App,
+    who: Who<'_>,
+    request: Option<&Described>,
+) -> Result<Explanation, request::Unanswerable> {
+    let found = request.map(|request| request.find(app)).transpose()?;
+    let mut setting = Setting::of_app(app.bounds);
+    if let Some(found) = &found {
+        setting.route = found.routed.rule.limits;
+    }
+    let policy = &config.policy;
+    let (limits, mut judged, facts) = match who {
+        Who::Anybody { holder, device } => {
+            let facts = Facts {
+                holder,
+                recorded: device,
+                setting,
+            };
+            (policy.resolve(facts), policy.candidates(facts), facts)
+        }
+        Who::Session(session) => {
+            let candidates = session.candidates(policy, setting);
+            let limits = session.limits(policy, setting);
+            (limits, candidates, session.facts(policy, setting))
+        }
+    };
+    tell_all_routes(&mut judged, app, found.as_ref());
+    let telling = Telling {
+        config,
+        app,
+        limits,
+        holder: facts.holder,
+    };
+    let [idle, absolute] = LimitKind::BOTH.map(|kind| telling.limit(kind));
+    Ok(Explanation {
+        policy: policy.version.to_string(),
+        app: app.name.to_string(),
+        roles: match facts.holder {
+            Holder::Anonymous => None,
+            Holder::Authenticated(held) => Some(held.iter().map(ToString::to_string).collect()),
+        },
+        device: match who {
+            Who::Session(session) => session.device.as_deref().map(str::to_owned),
+            Who::Anybody { .. } if policy.devices.is_empty() => None,
+            Who::Anybody { device, .. } => Some(policy.name_of_device(device).to_owned()),
+        },
+        request: found.map(|found| route_said(config, app, &found)),
+        idle,
+        absolute,
+        candidates: judged
+            .into_iter()
+            .map(|candidate| telling.candidate(candidate))
+            .collect(),
+    })
+}
+
+/// Puts every route of the app with limits of its own in the place of those few that `resolve` was
+/// told of: of several that a request may be meant for it is told the smallest limits alone.
+fn tell_all_routes(judged: &mut Vec<Candidate>, app: &App, found: Option<&Found>) {
+    judged.retain(|candidate| !matches!(candidate.rule, Rule::Route(_)));
+    let is_ceiling = |candidate: &Candidate| candidate.rule == Rule::Ceiling;
+    let before_the_ceiling = judged.iter().position(is_ceiling).unwrap_or(judged.len());
+    let routes = app.routes.iter().enumerate().filter_map(|(index, route)| {
+        let RouteBounds { idle, absolute } = route.rule.limits;
+        let (_, id) = idle.or(absolute)?;
+        Some(Candidate {
+            rule: Rule::Route(id),
+            bounds: route.rule.limits.bounds(),
+            applies: found.is_some_and(|found| found.is_meant_for(index)),
+        })
+    });
+    judged.splice(before_the_ceiling..before_the_ceiling, routes);
+}
+
+/// What is needed to tell of rules.
+struct Telling<'a> {
+    config: &'a Config,
+    app: &'a App,
+    limits: Limits,
+    holder: Holder<'a>,
+}
+
+impl Telling<'_> {
+    fn limit(&self, kind: LimitKind) -> LimitSaid {
+        let limit = self.limits.of(kind);
+        LimitSaid {
+            after_ms: millis(limit.after),
+            after: for_people(limit.after),
+            rule: self.name(limit.rule),
+            line: self.line(limit.rule, kind),
+        }
+    }
+
+    fn candidate(&self, candidate: Candidate) -> CandidateSaid {
+        let [idle, absolute] = LimitKind::BOTH.map(|kind| {
+            let after = candidate.bounds.of(kind)?;
+            let (wins, why) = self.outcome(candidate, after, kind);
+            Some(Outcome {
+                after_ms: millis(after),
+                after: for_people(after),
+                line: self.line(candidate.rule, kind),
+                wins,
+                why,
+            })
+        });
+        CandidateSaid {
+            rule: self.name(candidate.rule),
+            applies: candidate.applies,
+            idle,
+            absolute,
+        }
+    }
+
+    /// Whether a rule gives the limit of a kind, and why or why not.
+    fn outcome(&self, candidate: Candidate, after: Duration, kind: LimitKind) -> (bool, String) {
+        let limit = self.limits.of(kind);
+        if !candidate.applies {
+            let why = self.why_not(candidate.rule);
+            return (false, format!("does not apply: {why}"));
+        }
+        if candidate.rule == limit.rule {
+            return (true, "wins: the shortest of those that apply".to_owned());
+        }
+        let winner = self.name(limit.rule);
+        let why = if after == limit.after {
+            format!("gives way: {winner} says the same and stands first")
+        } else {
+            let (after, limit) = (for_people(after), for_people(limit.after));
+            format!("loses: {after} > {limit} of {winner}")
+        };
+        (false, why)
+    }
+
+    fn why_not(&self, rule: Rule) -> &'static str {
+        let is_held = |role| match self.holder {
+            Holder::Anonymous => false,
+            Holder::Authenticated(held) => {
+                let name = self.config.policy.name_of_role(role);
+                held.iter().any(|held| held.as_str() == name)
+            }
+        };
+        match (rule, self.holder) {
+            (Rule::Anonymous, _) => "a login was seen",
+            (Rule::Role(..), Holder::Anonymous) => "no login was seen",
+            (Rule::Role(role, _), _) if !is_held(role) => "not held",
+            (Rule::Role(_, None) | Rule::Unmapped(_, None), _) => {
+                "the role says something else of this device"
+            }
+            (Rule::Role(..) | Rule::Unmapped(..) | Rule::Device(_), _) => "meant for other devices",
+            (Rule::Route(_), _) => "meant for other requests",
+            (Rule::Ceiling | Rule::App | Rule::Adoption, _) => "meant for other sessions",
+        }
+    }
+
+    fn name(&self, rule: Rule) -> String {
+        rule_text(&self.config.policy, rule)
+    }
+
+    fn line(&self, rule: Rule, kind: LimitKind) -> Option<usize> {
+        self.config.lines.of(&self.app.name, rule, kind)
+    }
+}
+
+fn route_said(config: &Config, app: &App, found: &Found) -> RouteSaid {
+    let routed = &found.routed;
+    let named = |index: usize| {
+        let route = app.routes.get(index)?;
+        Some(RouteNamed {
+            requests: route.pattern.text(),
+            line: config.lines.of_route(&app.name, index),
+        })
+    };
+    let [access, activity, on_stale] = routed.rule.words();
+    let recipes = routed.logins.iter();
+    let logins = recipes.filter_map(|index| Some(app.logins.get(*index)?.label.to_string()));
+    RouteSaid {
+        method: found.method.to_string(),
+        path: found.path.clone(),
+        route: routed.route.and_then(named),
+        stricter_by: routed.for_some.iter().copied().filter_map(named).collect(),
+        access,
+        activity,
+        on_stale,
+        logins: logins.collect(),
+        notes: notes(app, routed, &found.method),
+    }
+}
+
+fn notes(app: &App, routed: &Routed, method: &Method) -> Vec<&'static str> {
+    let route = routed.route.and_then(|index| app.routes.get(index));
+    let ruled = route.map_or(app.fallback, |route| route.rule);
+    let is_public = routed.rule.access == Access::Public;
+    let mut notes = Vec::new();
+    if is_public && ruled.access != Access::Public {
+        notes.push(match routed.logins.is_empty() {
+            true => "shows the login form, which is public by itself",
+            false => "tries a login, which is public by itself",
+        });
+    }
+    if routed.logout.is_some() {
+        notes.push("logs out, where the app says so");
+    }
+    if !is_public && !method.is_safe() && ruled.on_stale == OnStale::Strip {
+        notes.push("refused when stale all the same: its method may change something");
+    }
+    notes
+}
+
+fn for_people(span: Duration) -> String {
+    humantime::format_duration(span).to_string()
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
