@@ -1,4 +1,5 @@
-//! The listener for operators: health, metrics, and with a bearer token the revocations.
+//! The listener for operators: health, metrics, and with a bearer token the revocations
+//! and what a session may do.
 //!
 //! It shares nothing with the listener for clients but the store, so that a flood there does not
 //! hide what is going on.
@@ -8,23 +9,23 @@ mod observe;
 mod problem;
 pub mod readiness;
 mod revocations;
+mod sessions;
 mod token;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::Secret;
+use crate::config::{Config, Secret};
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 
@@ -43,9 +44,8 @@ pub struct AdminState {
     pub token: Option<Secret>,
     /// Whether clients may be sent here.
     pub readiness: Arc<Readiness>,
-    /// For how long a cut must be kept: the largest absolute timeout and the tombstones' life,
-    /// under the policy in force.
-    pub retention: Box<dyn Fn() -> Duration + Send + Sync>,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
     /// Told after a cut, so that those who end sessions and streams look at once.
     pub revoked: Arc<Notify>,
 }
@@ -64,6 +64,7 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: Cancellat
 fn router(state: Arc<AdminState>) -> Router {
     let with_token = Router::new()
         .route("/v1/revocations", post(revocations::revoke))
+        .route("/v1/sessions/{lineage}/explain", get(sessions::explain))
         .route_layer(from_fn_with_state(Arc::clone(&state), token::require));
     Router::new()
         .route("/healthz", get(observe::healthz))

@@ -5,6 +5,7 @@
 //! from `resolve`, as for a request that is served; here they are put into words, each with its line.
 
 pub mod request;
+pub mod session;
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,7 @@ mod tests;
 use std::time::Duration;
 
 use http::Method;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::config::app::App;
@@ -40,20 +41,20 @@ pub enum Who<'a> {
 }
 
 /// What the policy says, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The version of the policy that was asked.
     pub policy: String,
     /// The app.
     pub app: String,
     /// The roles held; none where nobody logged in.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub roles: Option<Vec<String>>,
     /// The class of the device, where the policy has classes and one is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     /// What the route says, where a request was described.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub request: Option<RouteSaid>,
     /// The idle timeout that holds.
     pub idle: LimitSaid,
@@ -64,7 +65,7 @@ pub struct Explanation {
 }
 
 /// A limit, and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitSaid {
     /// Milliseconds.
     pub after_ms: u64,
@@ -73,34 +74,34 @@ pub struct LimitSaid {
     /// The rule, as the audit names it.
     pub rule: String,
     /// The rule's line; none for a default.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub line: Option<usize>,
 }
 
 /// A rule and what becomes of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CandidateSaid {
     /// The rule, as the audit names it.
     pub rule: String,
     /// Whether it is meant for such a session.
     pub applies: bool,
     /// What it says of the idle timeout, where it does.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub idle: Option<Outcome>,
     /// What it says of the absolute timeout, where it does.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub absolute: Option<Outcome>,
 }
 
 /// One limit of a rule, and what becomes of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Milliseconds.
     pub after_ms: u64,
     /// The same for people.
     pub after: String,
     /// Where it is written; none for a default.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub line: Option<usize>,
     /// Whether it is the one that holds.
     pub wins: bool,
@@ -109,39 +110,39 @@ pub struct Outcome {
 }
 
 /// What the routes of the app say of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteSaid {
     /// The method.
     pub method: String,
     /// The path on which access is judged.
     pub path: String,
     /// The route that matched; none where what the app says of every other request holds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub route: Option<RouteNamed>,
     /// Routes that some servers would take it for: they make it stricter.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub stricter_by: Vec<RouteNamed>,
     /// `public`, `session` or `authenticated`.
-    pub access: &'static str,
+    pub access: String,
     /// `active` or `passive`.
-    pub activity: &'static str,
+    pub activity: String,
     /// `refuse` or `strip`.
-    pub on_stale: &'static str,
+    pub on_stale: String,
     /// The login recipes that it may be trying.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub logins: Vec<String>,
     /// What else is special about it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
 }
 
 /// A route and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteNamed {
     /// Which requests are meant.
     pub requests: String,
     /// Its line.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub line: Option<usize>,
 }
 
@@ -152,11 +153,8 @@ pub fn explain(
     who: Who<'_>,
     request: Option<&Described>,
 ) -> Result<Explanation, request::Unanswerable> {
-    let found = request.map(|request| request.find(app)).transpose()?;
-    let mut setting = Setting::of_app(app.bounds);
-    if let Some(found) = &found {
-        setting.route = found.routed.rule.limits;
-    }
+    let found = found(app, request)?;
+    let setting = setting(app, found.as_ref());
     let policy = &config.policy;
     let (limits, mut judged, facts) = match who {
         Who::Anybody { holder, device } => {
@@ -201,6 +199,18 @@ pub fn explain(
             .map(|candidate| telling.candidate(candidate))
             .collect(),
     })
+}
+
+fn found(app: &App, request: Option<&Described>) -> Result<Option<Found>, request::Unanswerable> {
+    request.map(|request| request.find(app)).transpose()
+}
+
+/// Where a session is judged: in its app, at a request where there is one.
+fn setting(app: &App, found: Option<&Found>) -> Setting {
+    Setting {
+        route: found.map_or(RouteBounds::default(), |found| found.routed.rule.limits),
+        ..Setting::of_app(app.bounds)
+    }
 }
 
 /// Puts every route of the app with limits of its own in the place of those few that `resolve` was
@@ -319,7 +329,7 @@ fn route_said(config: &Config, app: &App, found: &Found) -> RouteSaid {
             line: config.lines.of_route(&app.name, index),
         })
     };
-    let [access, activity, on_stale] = routed.rule.words();
+    let [access, activity, on_stale] = routed.rule.words().map(str::to_owned);
     let recipes = routed.logins.iter();
     let logins = recipes.filter_map(|index| Some(app.logins.get(*index)?.label.to_string()));
     RouteSaid {
@@ -331,7 +341,10 @@ fn route_said(config: &Config, app: &App, found: &Found) -> RouteSaid {
         activity,
         on_stale,
         logins: logins.collect(),
-        notes: notes(app, routed, &found.method),
+        notes: notes(app, routed, &found.method)
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
     }
 }
 

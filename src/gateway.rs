@@ -190,14 +190,13 @@ impl Gateway {
             self.stop.clone(),
         )));
         if let (Some(socket), Some(admin)) = (admin, &config.admin) {
-            let current = self.config.subscribe();
             let state = AdminState {
                 store: Arc::clone(&self.store),
                 clock: self.clock.clone(),
                 metrics: Arc::clone(&self.telemetry.metrics),
                 token: admin.token.clone(),
                 readiness: Arc::clone(&self.readiness),
-                retention: Box::new(move || current.borrow().retention(true)),
+                config: self.config.subscribe(),
                 revoked: Arc::clone(&self.nudge),
             };
             self.workers

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::cuts::{Cuts, Scope};
-use crate::domain::identity::Sid;
+use crate::domain::identity::{Lineage, Sid};
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
 
@@ -121,6 +121,15 @@ impl Store {
         match self {
             Self::Memory(store) => Ok(store.look_up(sids)),
             Self::Redis(store) => store.look_up(sids).await,
+        }
+    }
+
+    /// The ids under which a lineage is known whose login was seen: alive, pending or ended; one
+    /// that was superseded is left out. For operators: it costs more than a look-up.
+    pub async fn ids_of(&self, lineage: Lineage) -> Result<Vec<Sid>, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.ids_of(lineage).await),
+            Self::Redis(store) => store.ids_of(lineage).await,
         }
     }
 

@@ -63,11 +63,42 @@ impl Problem {
         code: "user_malformed",
         detail: "A user is 1 to 128 bytes without control characters, as the app names him.",
     };
+    pub(super) const QUERY_MALFORMED: Self = Self {
+        status: StatusCode::BAD_REQUEST,
+        code: "query_malformed",
+        detail: "The query describes a request: path=/x, and with it method=POST and any header=Name: value.",
+    };
+    pub(super) const PATH_ELSEWHERE: Self = Self {
+        status: StatusCode::BAD_REQUEST,
+        code: "path_elsewhere",
+        detail: "The session's app does not answer at this path.",
+    };
+    pub(super) const NO_SUCH_SESSION: Self = Self {
+        status: StatusCode::NOT_FOUND,
+        code: "no_such_session",
+        detail: "No session with a login has this lineage, or what was kept of it is forgotten.",
+    };
+    pub(super) const STORE_SILENT: Self = Self {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        code: "store_silent",
+        detail: "The store did not answer. Try again.",
+    };
     pub(super) const STORE_UNAVAILABLE: Self = Self {
         status: StatusCode::SERVICE_UNAVAILABLE,
         code: "store_unavailable",
         detail: "The store did not confirm the revocation. It may have been made; repeat it.",
     };
+}
+
+impl Problem {
+    /// A path that the gateway refuses whoever asks, with the reason.
+    pub(super) const fn path_refused(detail: &'static str) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            code: "path_refused",
+            detail,
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -86,7 +86,9 @@ fn scope(whom: &Whom) -> Result<Scope, Problem> {
 }
 
 async fn cut(state: &AdminState, scope: Scope, now: Timestamp) -> Result<(), Problem> {
-    let horizon = before(now, (state.retention)());
+    // The largest absolute timeout and the tombstones' life: no older session can be covered.
+    let retention = state.config.borrow().retention(true);
+    let horizon = before(now, retention);
     let cut = state.store.cut(scope, now, horizon);
     let made = state.metrics.store_call(StoreOp::Cut, cut).await;
     if let Err(error) = made {

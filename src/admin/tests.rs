@@ -4,25 +4,28 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, Waits};
 use super::readiness::Readiness;
 use super::{AdminState, router, serve};
 use crate::clock::Clock;
-use crate::config::Secret;
+use crate::config::load::parse_alone;
+use crate::config::{Config, Secret};
 use crate::domain::cuts::Cuts;
-use crate::domain::identity::Lineage;
-use crate::domain::policy::PolicyVersion;
-use crate::domain::session::{Login, Session, UserName};
+use crate::domain::identity::{Lineage, Sid};
+use crate::domain::policy::{PolicyVersion, RoleName};
+use crate::domain::session::{EndReason, Login, Session, UserName};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
+use crate::store::op::{Created, End, NewSession};
 use crate::telemetry::metrics::Metrics;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
-const RETENTION: Duration = Duration::from_secs(600);
+/// 8 hours, and a day for tombstones.
+const RETENTION: Duration = Duration::from_secs(32 * 3600);
 const TOKEN: &str = "Authorization: Bearer t0k3n\r\n";
 
 /// A running admin listener, and what is behind it.
@@ -87,10 +90,26 @@ fn parts(token: Option<&str>) -> (AdminState, Admin) {
         metrics: Arc::new(Metrics::new()),
         token: token.map(|token| Secret::new(token.into())),
         readiness: Arc::clone(&admin.readiness),
-        retention: Box::new(|| RETENTION),
+        config: watch::channel(Arc::new(config())).1,
         revoked: Arc::clone(&admin.revoked),
     };
     (state, admin)
+}
+
+/// An app `shop` with one role and a route with a limit of its own.
+fn config() -> Config {
+    let policy = r#"
+        listeners = [{ address = "127.0.0.1:0" }]
+        roles.buyer = { idle = "15m", absolute = "8h", users = ["buyer-1"] }
+        [[apps]]
+        name = "shop"
+        prefix = "/shop"
+        upstreams = ["http://127.0.0.1:1"]
+        session = { id = "cookie:SID" }
+        logins = [{ path = "/shop/login", user = "form:user", success = { new_session = true } }]
+        routes = [{ path = "/shop/pay", methods = ["POST"], idle = "5m" }]
+    "#;
+    parse_alone(policy, "curfew.toml").unwrap().config
 }
 
 impl Admin {
@@ -339,4 +358,144 @@ async fn a_shutdown_closes_connections_that_wait_for_a_request() {
     admin.shutdown.cancel();
     closed(&mut stream).await;
     served.await.unwrap();
+}
+
+/// A buyer's session, alive, whose last request was now.
+async fn buyer(admin: &Admin) -> Lineage {
+    let mut session = session(7, "buyer-1", Duration::from_secs(300));
+    let login = session.login.as_mut().unwrap();
+    login.roles.push(RoleName::new("buyer"));
+    let lineage = session.lineage;
+    let new = NewSession {
+        session: Arc::new(session),
+        last_active: NOW,
+        pending: false,
+        forget_at: NOW.plus(RETENTION),
+    };
+    let created = admin.store.create(Sid::from_bytes([9; 16]), new).await;
+    assert_eq!(created, Ok(Created::Recorded));
+    lineage
+}
+
+impl Admin {
+    async fn explain(&self, lineage: impl std::fmt::Display, query: &str) -> Answer {
+        let line = format!("GET /v1/sessions/{lineage}/explain{query}");
+        self.call(&line, TOKEN, "").await
+    }
+
+    async fn explained(&self, lineage: Lineage, query: &str) -> serde_json::Value {
+        let answer = self.explain(lineage, query).await;
+        assert_eq!(answer.status(), "200", "{}", answer.body);
+        assert!(answer.has("cache-control: no-store"));
+        serde_json::from_str(&answer.body).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_live_session_is_explained_by_its_lineage() {
+    let admin = admin(Some("t0k3n")).await;
+    let lineage = buyer(&admin).await;
+    admin.clock.advance(Duration::from_secs(60));
+    let told = admin.explained(lineage, "").await;
+    let session = &told["session"];
+    assert_eq!(session["user"], "buyer-1");
+    assert_eq!(session["roles"], serde_json::json!(["buyer"]));
+    assert_eq!(session["state"], "live");
+    assert_eq!(
+        (&session["age_ms"], &session["idle_ms"]),
+        (&360_000.into(), &60_000.into())
+    );
+    assert_eq!(session["left"]["idle_ms"], 14 * 60_000);
+    assert_eq!(session["left"]["absolute_ms"], 8 * 3_600_000 - 360_000);
+    assert_eq!(session["left"]["ends_at_ms"], NOW.as_millis() + 15 * 60_000);
+    let explanation = &told["explanation"];
+    assert_eq!(explanation["idle"]["rule"], "role buyer");
+    assert_eq!(explanation["idle"]["line"], 3);
+    assert_eq!(explanation["candidates"][0]["idle"]["wins"], true);
+}
+
+#[tokio::test]
+async fn at_a_request_the_routes_limits_count() {
+    let admin = admin(Some("t0k3n")).await;
+    let lineage = buyer(&admin).await;
+    let told = admin
+        .explained(lineage, "?path=/shop/pay&method=POST")
+        .await;
+    assert_eq!(told["explanation"]["idle"]["rule"], "route POST /shop/pay");
+    assert_eq!(
+        told["explanation"]["request"]["route"]["requests"],
+        "POST /shop/pay"
+    );
+    assert_eq!(told["session"]["left"]["idle_ms"], 300_000);
+    admin.clock.advance(Duration::from_secs(300));
+    let told = admin
+        .explained(lineage, "?path=/shop/pay&method=POST")
+        .await;
+    assert_eq!(told["session"]["state"], "due");
+    assert_eq!(told["session"]["reason"], "idle_timeout");
+    let elsewhere = admin.explained(lineage, "?path=/shop/pay").await;
+    assert_eq!(elsewhere["session"]["state"], "live");
+}
+
+#[tokio::test]
+async fn a_session_that_was_cut_or_ended_says_so() {
+    let admin = admin(Some("t0k3n")).await;
+    let lineage = buyer(&admin).await;
+    let end = End {
+        lineage,
+        reason: EndReason::Logout,
+        at: NOW,
+        if_last_active: None,
+        event: None,
+        forget_at: NOW.plus(RETENTION),
+    };
+    admin.revoke(TOKEN, r#"{"user":"buyer-1"}"#).await;
+    let cut = admin.explained(lineage, "").await;
+    let standing = |told: &serde_json::Value| {
+        (
+            told["session"]["state"].clone(),
+            told["session"]["reason"].clone(),
+        )
+    };
+    assert_eq!(standing(&cut), ("due".into(), "revoked".into()));
+    admin
+        .store
+        .end(Sid::from_bytes([9; 16]), end)
+        .await
+        .unwrap();
+    let ended = admin.explained(lineage, "").await;
+    assert_eq!(standing(&ended), ("ended".into(), "logout".into()));
+    assert!(ended["session"]["left"].is_null());
+}
+
+#[tokio::test]
+async fn what_cannot_be_explained_is_a_problem_of_its_own() {
+    let admin = admin(Some("t0k3n")).await;
+    let lineage = buyer(&admin).await;
+    let none = Lineage::from_bytes([1; 16]);
+    admin
+        .explain(none, "")
+        .await
+        .check_problem("404", "no_such_session");
+    let short = admin.explain("0707", "").await;
+    short.check_problem("400", "lineage_malformed");
+    for query in [
+        "?paht=/shop",
+        "?method=GET",
+        "?path=shop",
+        "?path=/shop&path=/x",
+        "?path=/shop&header=x",
+    ] {
+        admin
+            .explain(lineage, query)
+            .await
+            .check_problem("400", "query_malformed");
+    }
+    let elsewhere = admin.explain(lineage, "?path=/other").await;
+    elsewhere.check_problem("400", "path_elsewhere");
+    let refused = admin.explain(lineage, "?path=/shop/a%252fb").await;
+    refused.check_problem("400", "path_refused");
+    let line = format!("GET /v1/sessions/{lineage}/explain");
+    let stranger = admin.call(&line, "", "").await;
+    stranger.check_problem("401", "token_required");
 }

@@ -115,7 +115,7 @@ fn answer(config: &Config, args: &ExplainArgs) -> Result<String, ExplainError> {
     };
     let explanation = explain(config, app, who, request.as_ref())?;
     Ok(match args.format {
-        Format::Text => text(&explanation, &args.config),
+        Format::Text => text(&explanation, Some(&args.config)),
         Format::Json => format!("{}\n", json(&explanation)),
     })
 }
@@ -177,7 +177,8 @@ fn json(explanation: &Explanation) -> String {
     serde_json::to_string_pretty(explanation).expect("texts and numbers serialize")
 }
 
-fn text(explanation: &Explanation, file: &Path) -> String {
+/// An explanation for people. The file is named where it is known.
+pub(super) fn text(explanation: &Explanation, file: Option<&Path>) -> String {
     let mut out = format!("policy {}, app {}\n", explanation.policy, explanation.app);
     let session = match &explanation.roles {
         None => "without a login".to_owned(),
@@ -219,7 +220,7 @@ fn text(explanation: &Explanation, file: &Path) -> String {
 
 fn rows<'a>(
     candidate: &'a CandidateSaid,
-    file: &'a Path,
+    file: Option<&'a Path>,
 ) -> impl Iterator<Item = [String; 4]> + 'a {
     let kinds = [("idle", &candidate.idle), ("absolute", &candidate.absolute)];
     let row = move |kind: &str, said: &Outcome| {
@@ -232,7 +233,7 @@ fn rows<'a>(
         .filter_map(move |(kind, said)| Some(row(kind, said.as_ref()?)))
 }
 
-fn route_text(said: &RouteSaid, file: &Path) -> String {
+fn route_text(said: &RouteSaid, file: Option<&Path>) -> String {
     let named =
         |route: &RouteNamed| format!("route {} ({})", route.requests, place(file, route.line));
     let route = match &said.route {
@@ -255,15 +256,16 @@ fn route_text(said: &RouteSaid, file: &Path) -> String {
         tell(format!("may try the login {login}"));
     }
     for note in &said.notes {
-        tell((*note).to_owned());
+        tell(note.clone());
     }
     out
 }
 
-fn place(file: &Path, line: Option<usize>) -> String {
-    match line {
-        Some(line) => format!("{}:{line}", file.display()),
-        None => "default".to_owned(),
+fn place(file: Option<&Path>, line: Option<usize>) -> String {
+    match (file, line) {
+        (Some(file), Some(line)) => format!("{}:{line}", file.display()),
+        (None, Some(line)) => format!("line {line}"),
+        (_, None) => "default".to_owned(),
     }
 }
 

@@ -1,34 +1,27 @@
 //! `curfew sessions`: looking after sessions through the admin listener.
 
-use std::error::Error;
-use std::iter;
-use std::path::PathBuf;
+mod admin;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bytes::Bytes;
-use clap::{ArgGroup, Args, Subcommand, ValueHint};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::uri::Authority;
-use http::{Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use clap::{ArgGroup, Args, Subcommand};
+use http::Method;
 use serde_json::{Value, json};
 
+use crate::explain::session::SessionExplained;
+
+use super::explain::{self, Format};
 use super::failed;
-
-/// How long the gateway may take for its whole answer.
-const WAIT: Duration = Duration::from_secs(10);
-
-/// Bytes of its answer.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+use admin::{Admin, AdminError};
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(super) enum SessionsCommand {
     /// End sessions, at once and on every gateway of the deployment
     Revoke(RevokeArgs),
+    /// Show what is left of a session's limits, and why it has these
+    Explain(SessionArgs),
 }
 
 /// Whose sessions end, and who is told.
@@ -44,44 +37,44 @@ pub(super) struct RevokeArgs {
     /// Every session
     #[arg(long)]
     all: bool,
-    /// The admin listener
-    #[arg(long, env = "CURFEW_ADMIN", default_value = "http://127.0.0.1:9900", value_hint = ValueHint::Url)]
-    admin: Uri,
-    /// A file that holds the admin token; without it, CURFEW_ADMIN_TOKEN
-    #[arg(long, value_hint = ValueHint::FilePath)]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    at: Admin,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum RevokeError {
-    #[error("no token: name its file with --token-file, or set CURFEW_ADMIN_TOKEN")]
-    NoToken,
-    #[error("cannot read the token from {}: {source}", .file.display())]
-    TokenFile {
-        file: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("{0} is no address of an admin listener; write one like http://127.0.0.1:9900")]
-    Address(String),
-    #[error("the admin listener at {0} does not answer: {1}")]
-    Unreachable(Authority, String),
-    #[error("what answers at {0} is no admin listener: it confirms no revocation")]
-    Stranger(Authority),
-    #[error("the gateway refused ({0}): {1}")]
-    Refused(StatusCode, String),
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
+/// Which session is explained, and at which request.
+#[derive(Debug, Args)]
+pub(super) struct SessionArgs {
+    /// The session, by the lineage that records name
+    lineage: String,
+    /// The path of a request; a query may follow
+    #[arg(long)]
+    path: Option<String>,
+    /// Its method
+    #[arg(long, requires = "path")]
+    method: Option<String>,
+    /// A header of it, `Name: value`; may be repeated
+    #[arg(long = "header", value_name = "HEADER", requires = "path")]
+    headers: Vec<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    at: Admin,
 }
 
 pub(super) fn run(command: SessionsCommand) -> ExitCode {
-    let SessionsCommand::Revoke(args) = command;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let revoked = runtime
-        .map_err(RevokeError::Io)
-        .and_then(|runtime| runtime.block_on(revoke(&args)));
-    match revoked {
+    let answered = runtime.map_err(AdminError::Io).and_then(|runtime| {
+        runtime.block_on(async {
+            match command {
+                SessionsCommand::Revoke(args) => revoke(&args).await,
+                SessionsCommand::Explain(args) => explain(&args).await,
+            }
+        })
+    });
+    match answered {
         Ok(answer) => {
             anstream::println!("{answer}");
             ExitCode::SUCCESS
@@ -90,31 +83,16 @@ pub(super) fn run(command: SessionsCommand) -> ExitCode {
     }
 }
 
-async fn revoke(args: &RevokeArgs) -> Result<String, RevokeError> {
+async fn revoke(args: &RevokeArgs) -> Result<String, AdminError> {
     let scope = scope(args);
-    let address = || RevokeError::Address(args.admin.to_string());
-    let authority = args.admin.authority().ok_or_else(address)?;
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("http://{authority}/v1/revocations"))
-        .header(AUTHORIZATION, format!("Bearer {}", token(args)?))
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::from(scope.to_string()))
-        .map_err(|_| address())?;
-    let unreachable = |why| RevokeError::Unreachable(authority.clone(), why);
-    let (status, text) = tokio::time::timeout(WAIT, ask(request))
-        .await
-        .map_err(|_| unreachable(format!("waited {}", humantime::format_duration(WAIT))))?
-        .map_err(|error| unreachable(causes(&*error)))?;
-    if !status.is_success() {
-        return Err(RevokeError::Refused(status, text));
-    }
+    let body = Some(scope.to_string());
+    let text = args.at.call(Method::POST, "/v1/revocations", body).await?;
     // Whatever server it may be would say 200 to something.
     let confirms = |answer: Value| answer["cut"] == scope;
     if serde_json::from_str(&text).is_ok_and(confirms) {
         Ok(text)
     } else {
-        Err(RevokeError::Stranger(authority.clone()))
+        Err(args.at.stranger("it confirms no revocation"))
     }
 }
 
@@ -127,32 +105,46 @@ fn scope(args: &RevokeArgs) -> Value {
     }
 }
 
-type Failure = Box<dyn Error + Send + Sync>;
-
-/// The answer: its status and its body.
-async fn ask(request: Request<Full<Bytes>>) -> Result<(StatusCode, String), Failure> {
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let answer = client.request(request).await?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
-    let body = body.collect().await?.to_bytes();
-    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+async fn explain(args: &SessionArgs) -> Result<String, AdminError> {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let path = args.path.iter().map(|path| ("path", path));
+    let method = args.method.iter().map(|method| ("method", method));
+    let headers = args.headers.iter().map(|header| ("header", header));
+    query.extend_pairs(path.chain(method).chain(headers));
+    let lineage: String = form_urlencoded::byte_serialize(args.lineage.as_bytes()).collect();
+    let target = format!("/v1/sessions/{lineage}/explain?{}", query.finish());
+    let text = args.at.call(Method::GET, &target, None).await?;
+    match (serde_json::from_str(&text), args.format) {
+        (Ok(_), Format::Json) => Ok(text),
+        (Ok(explained), Format::Text) => Ok(for_people(&explained)),
+        (Err(_), _) => Err(args.at.stranger("it explains no session")),
+    }
 }
 
-/// An error with what caused it, in one line.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let chain = iter::successors(Some(error), |error| (*error).source());
-    let said: Vec<String> = chain.map(ToString::to_string).collect();
-    said.join(": ")
-}
-
-fn token(args: &RevokeArgs) -> Result<String, RevokeError> {
-    let text = match &args.token_file {
-        Some(file) => std::fs::read_to_string(file).map_err(|source| RevokeError::TokenFile {
-            file: file.clone(),
-            source,
-        })?,
-        None => std::env::var("CURFEW_ADMIN_TOKEN").map_err(|_| RevokeError::NoToken)?,
-    };
-    Ok(text.trim().to_owned())
+/// A session in a few lines, and then its rules.
+fn for_people(explained: &SessionExplained) -> String {
+    let SessionExplained {
+        session,
+        explanation,
+        ..
+    } = explained;
+    let span = |ms| humantime::format_duration(Duration::from_millis(ms));
+    let user = session.user.as_deref();
+    let user = user.unwrap_or("a user that the login did not tell");
+    let (lineage, app, state) = (&session.lineage, &session.app, &session.state);
+    let mut text = format!("{lineage} of {user} in {app}: {state}");
+    if let Some(reason) = &session.reason {
+        text.push_str(&format!(", {reason}"));
+    }
+    let (age, idle) = (span(session.age_ms), span(session.idle_ms));
+    text.push_str(&format!("\nstarted {age} ago, last active {idle} ago\n"));
+    if let Some(left) = &session.left {
+        let (idle, absolute) = (span(left.idle_ms), span(left.absolute_ms));
+        text.push_str(&format!("left: idle {idle}, absolute {absolute}\n"));
+    }
+    match explanation {
+        Some(explanation) => text.push_str(&explain::text(explanation, None)),
+        None => text.push_str("its app has left the configuration"),
+    }
+    text.trim_end().to_owned()
 }

@@ -145,7 +145,7 @@ fn the_route_that_matches_says_what_it_asks_and_where_it_stands() {
     let request = said.request.as_ref().unwrap();
     let route = request.route.as_ref().unwrap();
     assert_eq!((&*route.requests, route.line), ("/orders/find", Some(29)));
-    let words = [request.access, request.activity, request.on_stale];
+    let words = [&*request.access, &*request.activity, &*request.on_stale];
     assert_eq!(words, ["authenticated", "active", "strip"]);
     assert_eq!(said.idle.rule, "route /orders/find");
     let other = candidate(&said, "route /orders/find?mode=bulk");
@@ -187,7 +187,7 @@ fn without_a_route_the_apps_own_rule_holds_and_disguises_are_seen_through() {
 fn a_login_and_its_form_are_public_by_themselves() {
     let login = asked("POST", "/orders/login").unwrap().request.unwrap();
     assert_eq!(
-        (login.access, &*login.logins),
+        (&*login.access, &*login.logins),
         ("public", &["/orders/login".to_owned()][..])
     );
     let form = asked("GET", "/orders/form").unwrap().request.unwrap();

@@ -17,9 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::task::yield_now;
 
 use crate::domain::cuts::{Cuts, Scope};
-use crate::domain::identity::Sid;
+use crate::domain::identity::{Lineage, Sid};
 use crate::domain::time::Timestamp;
 
 use self::outbox::Outbox;
@@ -80,6 +81,17 @@ impl MemoryStore {
             records: records.collect(),
             cuts: self.cuts.load_full(),
         }
+    }
+
+    /// A walk over all records, since an index would cost every session what is seldom asked for.
+    /// Others have their turn between two shards.
+    pub(super) async fn ids_of(&self, lineage: Lineage) -> Vec<Sid> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            lock(shard).add_ids_of(lineage, &mut found);
+            yield_now().await;
+        }
+        found
     }
 
     pub(super) fn touch(&self, sid: Sid, at: Timestamp) -> Touched {

@@ -18,6 +18,7 @@ mod fault;
 pub(crate) mod fuzz;
 mod gather;
 mod keys;
+mod lineage;
 mod link;
 mod memo;
 mod outbox;

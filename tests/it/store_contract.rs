@@ -10,6 +10,7 @@ mod ends;
 mod events;
 mod given;
 mod handover;
+mod lineages;
 mod races;
 mod records;
 
@@ -49,6 +50,7 @@ fn cases() -> impl Iterator<Item = Case> {
         ends::cases(),
         handover::cases(),
         amendments::cases(),
+        lineages::cases(),
         cuts::cases(),
         due::cases(),
         events::cases(),

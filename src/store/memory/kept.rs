@@ -6,6 +6,7 @@
 use std::mem::size_of;
 use std::sync::Arc;
 
+use crate::domain::identity::Lineage;
 use crate::domain::session::Session;
 
 use super::packed;
@@ -34,6 +35,14 @@ impl Kept {
                 packed::unpack(bytes).expect("`pack` wrote these bytes, and nobody else can"),
             ),
             Self::InUse { session, .. } => Arc::clone(session),
+        }
+    }
+
+    /// Whether it is of this lineage; one at rest stays packed.
+    pub(super) fn is_of(&self, lineage: Lineage) -> bool {
+        match self {
+            Self::AtRest(bytes) => packed::is_of(bytes, lineage),
+            Self::InUse { session, .. } => session.lineage == lineage,
         }
     }
 

@@ -44,6 +44,11 @@ pub(super) fn pack(session: &Session) -> Box<[u8]> {
     to.0.into_boxed_slice()
 }
 
+/// Whether `pack` made these bytes of a session of this lineage.
+pub(super) fn is_of(bytes: &[u8], lineage: Lineage) -> bool {
+    Unpacker(bytes).name() == Some(*lineage.as_bytes())
+}
+
 /// The session that `pack` made these bytes of; none where they are not its work.
 pub(super) fn unpack(bytes: &[u8]) -> Option<Session> {
     let mut from = Unpacker(bytes);

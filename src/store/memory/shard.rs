@@ -179,6 +179,16 @@ impl Shard {
         })
     }
 
+    /// Adds to `found` the ids of a lineage whose login was seen, those superseded left out.
+    pub(super) fn add_ids_of(&self, lineage: Lineage, found: &mut Vec<Sid>) {
+        let of_lineage = self.entries.iter().filter(|(_, entry)| {
+            !matches!(entry.standing, Standing::Superseded(_))
+                && entry.session.is_of(lineage)
+                && entry.session.session().is_authenticated()
+        });
+        found.extend(of_lineage.map(|(sid, _)| *sid));
+    }
+
     pub(super) fn knows(&self, sid: Sid) -> bool {
         self.entries.contains_key(&sid)
     }

@@ -18,6 +18,9 @@ if lineage(d) ~= ARGV[2] then
   return nil
 end
 check(KEYS[2], KEYS[3])
+local before, after = ids(KEYS[1], ARGV[2]), ids(KEYS[1], lineage(ARGV[3]))
+redis.call('HLEN', before)
+redis.call('HLEN', after)
 local due = redis.call('ZSCORE', KEYS[2], ARGV[1]) or a
 if ARGV[5] then
   redis.call('INCR', KEYS[4])
@@ -26,6 +29,9 @@ if ARGV[5] then
   end
   due = ARGV[6]
   redis.call('PEXPIRE', KEYS[1], ARGV[7])
+  redis.call('HDEL', before, ARGV[1])
+  redis.call('HSET', after, ARGV[1], 1)
+  redis.call('PEXPIRE', after, ARGV[7])
   for event = 9, #ARGV do
     redis.call('XADD', KEYS[3], '*', 'e', ARGV[event])
   end

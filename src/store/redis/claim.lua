@@ -18,9 +18,14 @@ if lineage(d) ~= ARGV[2] then
   return nil
 end
 check(KEYS[2], KEYS[3])
+local ids = ids(KEYS[1], ARGV[2])
+redis.call('HLEN', ids)
 redis.call('INCR', KEYS[4])
 redis.call('HSET', KEYS[1], 't', ARGV[3])
 redis.call('ZREM', KEYS[2], ARGV[1])
+if ARGV[4] == '' then
+  redis.call('HDEL', ids, ARGV[1])
+end
 if ARGV[5] ~= '' then
   redis.call('XADD', KEYS[3], '*', 'e', ARGV[5])
   redis.call('PUBLISH', 'curfew:ends', 'end ' .. ARGV[2] .. ' ' .. ARGV[4])

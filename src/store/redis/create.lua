@@ -8,8 +8,14 @@ if known or redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
 redis.call('ZSCORE', KEYS[2], ARGV[1])
+local ids = ids(KEYS[1], lineage(ARGV[2]))
+redis.call('HLEN', ids)
 redis.call('HSET', KEYS[1], 'd', ARGV[2], 'a', ARGV[3], 't', ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
+if authenticated(ARGV[2]) then
+  redis.call('HSET', ids, ARGV[1], 1)
+  redis.call('PEXPIRE', ids, ARGV[5])
+end
 if ARGV[4] == 'A' and authenticated(ARGV[2]) then
   redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
 end

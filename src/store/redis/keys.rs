@@ -1,7 +1,7 @@
 //! The names of all keys. Those of one session share a bucket, and the bucket is their hash tag,
 //! so that one script may touch them on a cluster too.
 
-use crate::domain::identity::Sid;
+use crate::domain::identity::{Lineage, Sid};
 
 /// Buckets of a deployment; a power of two. All gateways must agree on it.
 pub(super) const BUCKETS: u8 = 64;
@@ -59,6 +59,12 @@ impl Bucket {
         self.key("v")
     }
 
+    /// A hash of the sids under which a lineage is known, those superseded left out. Scripts make
+    /// the same name, `record.lua`.
+    pub(super) fn ids(self, lineage: Lineage) -> String {
+        self.key(&format!("l:{lineage}"))
+    }
+
     fn key(self, name: &str) -> String {
         format!("curfew:{{b{:02}}}:{name}", self.0)
     }
@@ -87,7 +93,7 @@ pub(super) fn hex(sid: Sid) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::{Bucket, hex, record};
-    use crate::domain::identity::Sid;
+    use crate::domain::identity::{Lineage, Sid};
 
     #[test]
     fn the_keys_of_a_sid_share_the_bucket_of_its_first_byte() {
@@ -100,5 +106,8 @@ mod tests {
         assert_eq!(Bucket::of(sid).due(), "curfew:{b07}:due");
         assert_eq!(Bucket::of(sid).outbox(), "curfew:{b07}:out");
         assert_eq!(Bucket::of(sid).version(), "curfew:{b07}:v");
+        let lineage = Lineage::from_bytes([0xcd; 16]);
+        let expected = format!("curfew:{{b07}}:l:{lineage}");
+        assert_eq!(Bucket::of(sid).ids(lineage), expected);
     }
 }

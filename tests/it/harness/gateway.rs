@@ -160,6 +160,18 @@ impl Gateway {
         page
     }
 
+    /// What the admin API says of a session, by its lineage; at a request, where a query tells one.
+    pub(crate) async fn explain(&self, lineage: &str, query: &str) -> Value {
+        let target = format!("/v1/sessions/{lineage}/explain{query}");
+        let request = self
+            .operator()
+            .request("GET", &target)
+            .header("authorization", format!("Bearer {ADMIN_TOKEN}"));
+        let page = self.operator().send(request, String::new()).await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        serde_json::from_str(&page.text()).expect("an explanation is JSON")
+    }
+
     /// Somebody at the admin listener.
     fn operator(&self) -> Browser {
         Browser::at(self.admin, self.clock.clone())

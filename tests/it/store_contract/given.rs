@@ -394,6 +394,13 @@ impl Tested {
         found.records.into_iter().flatten().next()
     }
 
+    /// The ids of the `n`th lineage.
+    pub(super) async fn ids_of(&self, n: u64) -> Vec<Sid> {
+        let mut ids = self.store.ids_of(lineage(n)).await.expect(ANSWERS);
+        ids.sort_unstable();
+        ids
+    }
+
     pub(super) async fn state(&self, sid: Sid) -> Option<State> {
         self.record(sid).await.map(|record| record.state)
     }

@@ -90,6 +90,10 @@ fn events_pending(store: &Store) -> Asked<'_> {
     Box::pin(async { store.events_pending().await.map(drop) })
 }
 
+fn ids_of(store: &Store) -> Asked<'_> {
+    Box::pin(async { store.ids_of(lineage(1)).await.map(drop) })
+}
+
 fn adoption_mark(store: &Store) -> Asked<'_> {
     Box::pin(async { store.adoption_mark("shop", at(1)).await.map(drop) })
 }
@@ -183,6 +187,10 @@ async fn a_key_of_a_wrong_type() {
     ];
     check(&server, &[&["HSET", VERSION, "a", "b"]], of_version).await;
     check(&server, &[&["SET", VERSION, WRONG[0]]], of_version).await;
+    let ids = format!("curfew:{{b01}}:l:{}", lineage(1));
+    let of_ids: &[(&str, Asks)] = &[("claim", claim), ("bind", bind), ("ids_of", ids_of)];
+    check(&server, &[&["DEL", &ids], &["SET", &ids, WRONG[0]]], of_ids).await;
+    check(&server, &[&["HSET", &ids, "x", "1"]], &[("ids_of", ids_of)]).await;
     let of_cuts: &[(&str, Asks)] = &[("look_up", look_up), ("cut", cut)];
     check(&server, &[&["SET", CUTS, WRONG[0]]], of_cuts).await;
 }
