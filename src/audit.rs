@@ -1,4 +1,4 @@
-//! The audit: one line per login, end and refusal of a dead id, durable before it is acknowledged.
+//! The audit: one line per login, end, refusal of a dead id and edit of the policy, durable before it is acknowledged.
 //!
 //! An event leaves the store's outbox only after its line is on the disk. What cannot be written
 //! stays where it is and is tried again. A crash between writing and acknowledging repeats an
@@ -144,9 +144,12 @@ impl Audit {
 
     /// Formats the refusals that wait and the oldest events of the outbox.
     async fn gather(&mut self) -> Pass {
+        for edit in self.refusals.take_edits() {
+            self.file.push(edit.at_ms, &edit);
+        }
         let mut refusals = 0;
         for refusal in self.refusals.take(BATCH_MAX) {
-            self.file.push(&refusal);
+            self.file.push(refusal.at_ms, &refusal);
             refusals += 1;
         }
         let Ok(events) = self.read_outbox().await else {
@@ -157,7 +160,7 @@ impl Audit {
             };
         };
         for event in &events {
-            self.file.push(event);
+            self.file.push(event.at_ms, event);
         }
         let full = refusals == BATCH_MAX || events.len() == BATCH_MAX;
         self.unwritten

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod diff;
 mod explain;
 mod schema;
 mod serve;
@@ -42,6 +43,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Show which limits a session has at a request, and why
     Explain(explain::ExplainArgs),
+    /// Show what an edit of a configuration changes
+    Diff(diff::DiffArgs),
     /// Print the JSON Schema from which editors complete a configuration
     Schema,
     /// Try it: a small procurement app behind the gateway, with limits of seconds
@@ -64,6 +67,7 @@ pub fn run() -> ExitCode {
         Command::Serve { config } => serve::serve(&config),
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Schema => schema::print(),
         Command::Demo(args) => demo::demo(&args),
         Command::Sessions { command } => sessions::run(command),

@@ -8,6 +8,7 @@ mod check;
 pub mod compliance;
 pub mod defaults;
 pub mod device;
+pub mod diff;
 pub mod fault;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -16,6 +17,7 @@ pub mod load;
 mod raw;
 mod reader;
 pub mod schema;
+mod spelled;
 mod suggest;
 pub mod surroundings;
 pub mod table;

@@ -24,7 +24,7 @@ use crate::store::{Store, StoreError};
 use crate::sweeper::Sweeper;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::AccessLog;
-use crate::telemetry::events::event_feed;
+use crate::telemetry::events::{PolicyEvent, event_feed};
 use crate::telemetry::metrics::Metrics;
 
 /// How often the gateway looks at its store's health and counts what is alive.
@@ -218,8 +218,12 @@ impl Gateway {
     /// the records' files stay as they were started.
     pub fn reload(&self, config: Config) {
         let config = Arc::new(config);
+        let before = self.config.borrow().clone();
         self.proxy.reload(Arc::clone(&config));
-        self.config.send_replace(config);
+        self.config.send_replace(Arc::clone(&config));
+        if let Some(edit) = PolicyEvent::of(&before, &config, self.clock.now()) {
+            self.telemetry.events.policy_changed(edit);
+        }
         self.telemetry.metrics.policy_reloaded(self.clock.now());
         // A tighter limit may have made sessions due earlier than the sweeper would look.
         self.look_at_all.store(true, Ordering::Release);

@@ -20,7 +20,7 @@ use crate::domain::session::{EndReason, Phase, Record};
 use crate::domain::time::Timestamp;
 use crate::store::event::build::EventFacts;
 use crate::store::op::{End, Ended};
-use crate::store::{Store, StoreError};
+use crate::store::{LookUp, Store, StoreError};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::StoreOp;
 
@@ -32,6 +32,9 @@ const LEASE: Duration = Duration::from_secs(10);
 
 /// Ids that are claimed at once.
 const BATCH_MAX: usize = 256;
+
+/// Of those, how many are looked at side by side.
+const LANES: usize = 8;
 
 /// What the sweeper works with.
 pub struct Sweeper {
@@ -86,20 +89,48 @@ impl Sweeper {
             let found = self
                 .timed(StoreOp::LookUp, self.store.look_up(&due))
                 .await?;
-            for (sid, record) in due.iter().zip(&found.records) {
-                match record {
-                    Some(record) => self.look_at(*sid, record, &found.cuts, now).await?,
-                    // The store forgot it before it was ended; so it forgets to look at it.
-                    None => {
-                        self.timed(StoreOp::Rearm, self.store.rearm(*sid, now))
-                            .await?
-                    }
-                }
-            }
+            self.look_at_each(&due, &found, now).await?;
             if due.len() < BATCH_MAX {
                 return Ok(());
             }
         }
+    }
+
+    /// Looks at all of them, a few at a time: each is a round trip, and after an edit that made
+    /// thousands due their ends must not wait for each other.
+    async fn look_at_each(
+        &self,
+        due: &[Sid],
+        found: &LookUp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let lane = |first: usize| {
+            Box::pin(async move {
+                let all = due.iter().zip(&found.records);
+                for (sid, record) in all.skip(first).step_by(LANES) {
+                    match record {
+                        Some(record) => self.look_at(*sid, record, &found.cuts, now).await?,
+                        // The store forgot it before it was ended; so it forgets to look at it.
+                        None => {
+                            self.timed(StoreOp::Rearm, self.store.rearm(*sid, now))
+                                .await?
+                        }
+                    }
+                }
+                Ok(())
+            })
+        };
+        tokio::try_join!(
+            lane(0),
+            lane(1),
+            lane(2),
+            lane(3),
+            lane(4),
+            lane(5),
+            lane(6),
+            lane(7)
+        )
+        .map(drop)
     }
 
     async fn rearm_all(&self) -> Result<(), StoreError> {

@@ -8,7 +8,6 @@ use tokio::task::spawn_blocking;
 
 use crate::config::Sink;
 use crate::domain::time::Timestamp;
-use crate::store::event::SessionEvent;
 use crate::telemetry::lines::{LineSink, append_line, rfc_3339};
 
 /// A sink and the lines that it has not taken. Shared with a blocking thread while that writes;
@@ -25,10 +24,10 @@ struct Lines {
 
 /// An event, and when it happened as people read it.
 #[derive(Serialize)]
-struct AuditLine<'a> {
+struct AuditLine<'a, E> {
     time: String,
     #[serde(flatten)]
-    event: &'a SessionEvent,
+    event: &'a E,
 }
 
 impl AuditFile {
@@ -41,10 +40,10 @@ impl AuditFile {
     }
 
     /// Adds an event to what waits.
-    pub(super) fn push(&self, event: &SessionEvent) {
+    pub(super) fn push(&self, at_ms: u64, event: &impl Serialize) {
         let mut lines = locked(&self.0);
         if lines.sink.is_some() {
-            append_line(&mut lines.waiting, &line(event));
+            append_line(&mut lines.waiting, &line(at_ms, event));
         }
     }
 
@@ -79,9 +78,9 @@ impl AuditFile {
     }
 }
 
-pub(super) fn line(event: &SessionEvent) -> impl Serialize + '_ {
+pub(super) fn line<E: Serialize>(at_ms: u64, event: &E) -> impl Serialize + '_ {
     AuditLine {
-        time: rfc_3339(Timestamp::from_millis(event.at_ms)),
+        time: rfc_3339(Timestamp::from_millis(at_ms)),
         event,
     }
 }

@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::file::line;
 use super::{Audit, BATCH_MAX, Pass};
 use crate::config::Sink;
+use crate::config::diff::{Change, Diff};
+use crate::config::load::parse_alone;
 use crate::domain::decide::Stale;
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::limits::{Limit, Limits, Rule};
@@ -19,11 +21,13 @@ use crate::domain::policy::{Policy, PolicyVersion, RoleName};
 use crate::domain::session::{EndReason, Login, Session, UserName};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
-use crate::store::event::SessionEvent;
 use crate::store::event::build::{EventFacts, end_event, refusal_event};
+use crate::store::event::{EventId, SessionEvent};
 use crate::store::memory::MemoryStore;
 use crate::store::op::{End, Ended, NewSession};
-use crate::telemetry::events::{EventFeed, event_feed};
+use crate::telemetry::events::{
+    EDITS_WAITING_MAX, EventFeed, PolicyEvent, REFUSALS_WAITING_MAX, event_feed,
+};
 use crate::telemetry::lines::append_line;
 use crate::telemetry::metrics::Metrics;
 
@@ -286,14 +290,79 @@ fn samples() -> impl Iterator<Item = &'static str> {
 #[test]
 fn the_documented_lines_are_what_is_written() {
     let mut kinds = BTreeSet::new();
-    for sample in samples() {
+    for sample in samples().filter(|sample| !sample.contains("policy_changed")) {
         let event: SessionEvent = serde_json::from_str(sample).unwrap();
         kinds.insert(format!("{:?}", event.event));
         let mut spelled = Vec::new();
-        append_line(&mut spelled, &line(&event));
+        append_line(&mut spelled, &line(event.at_ms, &event));
         assert_eq!(String::from_utf8(spelled).unwrap().trim_end(), sample);
     }
     assert_eq!(kinds.len(), 4, "a sample of each kind");
+}
+
+#[test]
+fn the_documented_edit_is_what_is_written() {
+    let change = |key: &str, before: Option<&str>, after: &str, line| Change {
+        key: key.into(),
+        before: before.map(Into::into),
+        after: Some(after.into()),
+        line,
+        at_a_start: line.is_none(),
+    };
+    let event = PolicyEvent {
+        id: EventId("1d2c3b4a-1767258000000-policy".into()),
+        event: "policy_changed",
+        at_ms: 1_767_258_000_000,
+        policy: "1d2c3b4a".into(),
+        policy_before: "9c41f0aa".into(),
+        diff: Diff {
+            changes: vec![
+                change("roles.buyer.idle", Some("15m"), "10m", Some(12)),
+                change("roles.buyer.users", None, "buyer-3", Some(12)),
+                change("admin.token", Some("(secret)"), "(secret)", None),
+            ],
+            left_out: 0,
+        },
+    };
+    let mut spelled = Vec::new();
+    append_line(&mut spelled, &line(event.at_ms, &event));
+    let spelled = String::from_utf8(spelled).unwrap();
+    assert!(
+        samples().any(|sample| sample == spelled.trim_end()),
+        "{spelled}"
+    );
+}
+
+#[tokio::test]
+async fn an_edit_finds_room_among_refusals_that_do_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.log");
+    let mut bench = bench(&Sink::File(path.clone()));
+    for _ in 0..=REFUSALS_WAITING_MAX {
+        bench.feed.refused(refusal());
+    }
+    let [before, after] = ["15m", "10m"].map(|idle| {
+        let policy = format!(
+            "listeners = [{{ address = \"127.0.0.1:0\" }}]\n\
+             roles.buyer = {{ idle = \"{idle}\", absolute = \"8h\", users = [\"b\"] }}\n\
+             apps = [{{ name = \"a\", upstreams = [\"http://h\"], session = {{ id = \"cookie:S\" }} }}]"
+        );
+        parse_alone(&policy, "curfew.toml").unwrap().config
+    });
+    assert_eq!(PolicyEvent::of(&before, &before, ENDED), None);
+    let edit = PolicyEvent::of(&before, &after, ENDED).unwrap();
+    bench.feed.policy_changed(edit.clone());
+    bench.audit.pass().await;
+    let text = fs::read_to_string(path).unwrap();
+    let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(first["event"], "policy_changed");
+    assert_eq!(first["policy_before"], before.policy.version.to_string());
+    assert_eq!(first["changes"][0]["after"], "10m");
+    for _ in 0..EDITS_WAITING_MAX + 1 {
+        bench.feed.policy_changed(edit.clone());
+    }
+    // One refusal and one edit.
+    assert_eq!(bench.metrics.audit_events_dropped().get(), 2);
 }
 
 #[test]

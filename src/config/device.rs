@@ -3,6 +3,7 @@
 //! All of it but the client's network is what the client writes: it says on what he wants to be
 //! seen. So a class tightens, and may loosen only where its network is a condition.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use http::header::USER_AGENT;
@@ -187,6 +188,12 @@ impl TextPattern {
     /// this can be found in.
     fn covers(&self, other: &Self) -> bool {
         self.matches(&other.parts.join(&b'\0'))
+    }
+}
+
+impl fmt::Display for TextPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.parts.join(&b'*')))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::domain::access::{Access, Activity};
 use crate::domain::limits::RouteBounds;
 
 use super::Config;
-use super::app::{App, HostPattern, LoginRecipe, Page, RouteRule};
+use super::app::{App, LoginRecipe, Page, RouteRule};
 
 /// The limits of every app and role with the rules they come from; what its routes and devices
 /// make of them, where they do; and every app's routes.
@@ -38,11 +38,7 @@ pub fn tables(config: &Config) -> String {
 }
 
 fn heading(app: &App) -> String {
-    let host = |pattern: &HostPattern| match pattern {
-        HostPattern::Exact(name) => name.clone(),
-        HostPattern::Suffix(suffix) => format!("*{suffix}"),
-    };
-    let hosts: Vec<String> = app.hosts.iter().map(host).collect();
+    let hosts: Vec<String> = app.hosts.iter().map(ToString::to_string).collect();
     let hosts = match hosts.is_empty() {
         true => "every host".to_owned(),
         false => hosts.join(", "),

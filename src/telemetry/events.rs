@@ -1,4 +1,4 @@
-//! The way of refusals to the audit.
+//! The way of refusals, and of edits of the policy, to the audit.
 //!
 //! Logins and ends are written to the store's outbox with what they tell of, and cannot be lost.
 //! A refusal changes nothing that is stored, so its event takes this shorter way, which is bounded:
@@ -8,18 +8,66 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use prometheus::IntCounter;
+use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
 
-use crate::store::event::SessionEvent;
+use crate::config::Config;
+use crate::config::diff::{Diff, diff};
+use crate::domain::time::Timestamp;
+use crate::store::event::{EventId, SessionEvent};
 
 use super::metrics::Metrics;
 
 /// Refusals that wait to be written, at most; one that finds no room is counted and lost.
 pub const REFUSALS_WAITING_MAX: usize = 8192;
 
-/// Where requests report refusals.
+/// Edits of the policy that wait to be written, at most: far more than an operator makes while a
+/// disk is full.
+pub const EDITS_WAITING_MAX: usize = 64;
+
+/// Another policy is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyEvent {
+    /// Its id.
+    pub id: EventId,
+    /// Always `policy_changed`.
+    pub event: &'static str,
+    /// When, on the deployment clock.
+    pub at_ms: u64,
+    /// The version that judges from now on.
+    pub policy: String,
+    /// The one that judged before.
+    pub policy_before: String,
+    /// What changed, and how much more.
+    #[serde(flatten)]
+    pub diff: Diff,
+}
+
+impl PolicyEvent {
+    /// What becomes of the policy at this instant; none where nothing does.
+    pub fn of(before: &Config, after: &Config, at: Timestamp) -> Option<Self> {
+        let diff = diff(before, after);
+        let [policy_before, policy] =
+            [before, after].map(|config| config.policy.version.to_string());
+        if diff.is_empty() && policy == policy_before {
+            return None;
+        }
+        let at_ms = at.as_millis();
+        Some(Self {
+            id: EventId(format!("{policy}-{at_ms}-policy")),
+            event: "policy_changed",
+            at_ms,
+            policy,
+            policy_before,
+            diff,
+        })
+    }
+}
+
+/// Where requests report refusals, and a reload an edit.
 pub struct EventFeed {
     outgoing: mpsc::Sender<SessionEvent>,
+    edits: mpsc::Sender<PolicyEvent>,
     nudge: Arc<Notify>,
     dropped: IntCounter,
     full: AtomicBool,
@@ -28,20 +76,28 @@ pub struct EventFeed {
 /// Where the audit takes them from.
 pub struct EventReceiver {
     incoming: mpsc::Receiver<SessionEvent>,
+    edits: mpsc::Receiver<PolicyEvent>,
     nudge: Arc<Notify>,
 }
 
 /// A feed and its receiver.
 pub fn event_feed(metrics: &Metrics) -> (EventFeed, EventReceiver) {
     let (outgoing, incoming) = mpsc::channel(REFUSALS_WAITING_MAX);
+    let (edits, edited) = mpsc::channel(EDITS_WAITING_MAX);
     let nudge = Arc::new(Notify::new());
     let feed = EventFeed {
         outgoing,
+        edits,
         nudge: Arc::clone(&nudge),
         dropped: metrics.audit_events_dropped(),
         full: AtomicBool::new(false),
     };
-    (feed, EventReceiver { incoming, nudge })
+    let receiver = EventReceiver {
+        incoming,
+        edits: edited,
+        nudge,
+    };
+    (feed, receiver)
 }
 
 impl EventFeed {
@@ -65,6 +121,18 @@ impl EventFeed {
         }
     }
 
+    /// Another policy is in force. A flood of refusals cannot displace it.
+    pub fn policy_changed(&self, event: PolicyEvent) {
+        if self.edits.try_send(event).is_err() {
+            self.dropped.inc();
+            tracing::error!(
+                waiting = EDITS_WAITING_MAX,
+                "an edit of the policy is missing from the audit, which is not being written"
+            );
+        }
+        self.outbox_grew();
+    }
+
     /// There is something to write: the audit looks at once.
     pub fn outbox_grew(&self) {
         self.nudge.notify_one();
@@ -72,6 +140,11 @@ impl EventFeed {
 }
 
 impl EventReceiver {
+    /// The edits of the policy that wait.
+    pub(crate) fn take_edits(&mut self) -> impl Iterator<Item = PolicyEvent> {
+        std::iter::from_fn(|| self.edits.try_recv().ok()).take(EDITS_WAITING_MAX)
+    }
+
     /// Up to `max` refusals that wait.
     pub(crate) fn take(&mut self, max: usize) -> impl Iterator<Item = SessionEvent> {
         std::iter::from_fn(|| self.incoming.try_recv().ok()).take(max)

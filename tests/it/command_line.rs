@@ -40,9 +40,12 @@ async fn every_subcommand_helps() {
         "check",
         "completions",
         "demo",
+        "diff",
+        "explain",
         "schema",
         "serve",
         "sessions",
+        "sessions explain",
         "sessions revoke",
     ];
     assert_eq!(helped, known);

@@ -19,16 +19,17 @@ use super::browser::{Browser, Page};
 use super::eventually;
 
 /// When every test begins: 2026-01-01T08:00:00Z.
-const START: Timestamp = Timestamp::from_millis(1_767_254_400_000);
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_254_400_000);
 
 /// The token of the admin listener.
 pub(crate) const ADMIN_TOKEN: &str = "an-admin-token-of-these-tests";
 
+/// The key of gateways whose store needs one, `keys = "env:SESSION_KEYS"`.
+pub(crate) const SESSION_KEY: &str = "a-key-of-32-bytes-for-tests-only";
+
 /// The variables that a policy may name.
-pub(super) const ENVIRONMENT: [(&str, &str); 2] = [
-    ("ADMIN_TOKEN", ADMIN_TOKEN),
-    ("SESSION_KEYS", "a-key-of-32-bytes-for-tests-only"),
-];
+pub(super) const ENVIRONMENT: [(&str, &str); 2] =
+    [("ADMIN_TOKEN", ADMIN_TOKEN), ("SESSION_KEYS", SESSION_KEY)];
 
 /// The roles of the tests that write none.
 pub(crate) const ROLES: &str = r#"
