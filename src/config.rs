@@ -14,6 +14,7 @@ pub mod fault;
 pub(crate) mod fuzz;
 pub mod lines;
 pub mod load;
+pub mod passive;
 mod raw;
 mod reader;
 pub mod schema;

@@ -12,7 +12,7 @@ mod tests;
 
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -341,29 +341,36 @@ fn route_said(config: &Config, app: &App, found: &Found) -> RouteSaid {
         activity,
         on_stale,
         logins: logins.collect(),
-        notes: notes(app, routed, &found.method)
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
+        notes: notes(app, routed, &found.method),
     }
 }
 
-fn notes(app: &App, routed: &Routed, method: &Method) -> Vec<&'static str> {
+fn notes(app: &App, routed: &Routed, method: &Method) -> Vec<String> {
     let route = routed.route.and_then(|index| app.routes.get(index));
     let ruled = route.map_or(app.fallback, |route| route.rule);
     let is_public = routed.rule.access == Access::Public;
     let mut notes = Vec::new();
     if is_public && ruled.access != Access::Public {
-        notes.push(match routed.logins.is_empty() {
-            true => "shows the login form, which is public by itself",
-            false => "tries a login, which is public by itself",
-        });
+        let login = match routed.logins.is_empty() {
+            true => "shows the login form",
+            false => "tries a login",
+        };
+        notes.push(format!("{login}, which is public by itself"));
     }
     if routed.logout.is_some() {
-        notes.push("logs out, where the app says so");
+        notes.push("logs out, where the app says so".to_owned());
     }
     if !is_public && !method.is_safe() && ruled.on_stale == OnStale::Strip {
-        notes.push("refused when stale all the same: its method may change something");
+        let unsafe_method = "refused when stale all the same: its method may change something";
+        notes.push(unsafe_method.to_owned());
+    }
+    if !routed.passive_at.is_empty() {
+        let statuses = routed.passive_at.iter().map(StatusCode::as_str);
+        let statuses = statuses.collect::<Vec<_>>().join(", ");
+        notes.push(format!("passive where the answer is {statuses}"));
+    }
+    for rule in &routed.person_frames {
+        notes.push(format!("active are its frames: {}", rule.text()));
     }
     notes
 }

@@ -2,16 +2,19 @@
 //!
 //! What the proxy asks of a request that came, `explain` asks of one that is only described.
 
+pub(crate) mod client;
 pub(crate) mod names;
+mod passive;
 pub(crate) mod path;
 pub(crate) mod query;
 
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::config::app::{App, HostPattern, LoginRecipe, Page, RequestPattern, RouteRule};
+use crate::config::passive::FrameRule;
 use crate::domain::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
 
 use path::NormalPath;
@@ -32,6 +35,10 @@ pub(crate) struct Routed {
     pub(crate) logins: Vec<usize>,
     /// The logout recipe that it is trying.
     pub(crate) logout: Option<usize>,
+    /// Statuses of the answer that tell that it was passive; `passive::settle` fills it in.
+    pub(crate) passive_at: Vec<StatusCode>,
+    /// Which messages of its client are a person's, where it opens a WebSocket; filled in likewise.
+    pub(crate) person_frames: Vec<Arc<FrameRule>>,
 }
 
 impl Routed {
@@ -44,7 +51,11 @@ impl Routed {
     pub(crate) fn facts(&self, method: &Method, client: Client) -> RequestFacts {
         RequestFacts {
             access: self.rule.access,
-            activity: self.rule.activity,
+            // What hangs on the answer is written once there is one.
+            activity: match self.passive_at.is_empty() {
+                true => self.rule.activity,
+                false => Activity::Passive,
+            },
             on_stale: self.rule.on_stale,
             client,
             safety: if method.is_safe() {
@@ -93,7 +104,13 @@ pub(crate) fn is_below(prefix: &str, path: &str) -> bool {
 ///
 /// A login's and a logout's recipe are found by the normalised path. Where the path as it came
 /// reads differently, the stricter of both readings holds: servers do not agree on them.
-pub(crate) fn route(app: &App, parts: &Parts, path: &NormalPath<'_>) -> Routed {
+pub(crate) fn route(app: &App, parts: &Parts, path: &NormalPath<'_>, client: Client) -> Routed {
+    let mut routed = by_both_readings(app, parts, path);
+    passive::settle(&mut routed, app, parts, path, client);
+    routed
+}
+
+fn by_both_readings(app: &App, parts: &Parts, path: &NormalPath<'_>) -> Routed {
     let normal = lookup(app, parts, path.as_str());
     if !path.differs() {
         return normal;
@@ -170,6 +187,8 @@ fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
         login_page,
         logins,
         logout,
+        passive_at: Vec::new(),
+        person_frames: Vec::new(),
     }
 }
 
@@ -225,9 +244,22 @@ fn met(pattern: &RequestPattern, parts: &Parts, path: &str) -> Met {
 }
 
 fn header_has(parts: &Parts, name: &HeaderName, value: Option<&str>) -> bool {
-    parts.headers.get_all(name).iter().any(|found| {
-        value.is_none_or(|value| found.as_bytes().eq_ignore_ascii_case(value.as_bytes()))
-    })
+    let found = parts
+        .headers
+        .get_all(name)
+        .iter()
+        .map(HeaderValue::as_bytes);
+    let Some(value) = value.map(str::as_bytes) else {
+        return parts.headers.contains_key(name);
+    };
+    match value.strip_suffix(b"*") {
+        Some(start) => found
+            .filter_map(|found| found.get(..start.len()))
+            .any(|found| found.eq_ignore_ascii_case(start)),
+        None => found
+            .into_iter()
+            .any(|found| found.eq_ignore_ascii_case(value)),
+    }
 }
 
 #[cfg(test)]
@@ -235,6 +267,7 @@ mod tests {
     use http::{Method, Request};
 
     use super::path::normalise;
+    use super::client::wants;
     use super::{Routed, route};
     use crate::config::load;
     use crate::domain::access::{Access, Activity};
@@ -246,7 +279,7 @@ mod tests {
         let request = Request::builder().method(method).uri(target);
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let path = normalise(parts.uri.path()).unwrap();
-        route(&config.apps[0], &parts, &path)
+        route(&config.apps[0], &parts, &path, wants(&parts))
     }
 
     fn php(method: Method, query: &str) -> Routed {

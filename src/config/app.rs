@@ -14,6 +14,7 @@ use crate::domain::limits::{Bounds, RouteBounds};
 use crate::domain::time::Timestamp;
 
 use super::carrier::SessionShape;
+use super::passive::Passivity;
 use super::value::Words;
 
 /// One legacy application behind the gateway.
@@ -53,6 +54,8 @@ pub struct App {
     pub routes: Vec<Route>,
     /// Where no route matches.
     pub fallback: RouteRule,
+    /// What of its traffic is no person's.
+    pub passivity: Passivity,
     /// How refusals look.
     pub refusals: Refusals,
 }

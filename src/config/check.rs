@@ -12,6 +12,7 @@ mod limits;
 mod listeners;
 mod overlap;
 mod parity;
+mod passive;
 mod pattern;
 mod reach;
 mod recipe;

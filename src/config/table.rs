@@ -14,6 +14,8 @@ use crate::domain::limits::RouteBounds;
 
 use super::Config;
 use super::app::{App, LoginRecipe, Page, RouteRule};
+use super::passive::Preset;
+use super::value::Words;
 
 /// The limits of every app and role with the rules they come from; what its routes and devices
 /// make of them, where they do; and every app's routes.
@@ -27,6 +29,7 @@ pub fn tables(config: &Config) -> String {
             limits::at_routes(config, app),
             limits::on_devices(config, app),
             Some(routes(app)),
+            passivity(app),
         ];
         let tables = [Some(limits::of_sessions(config, app))].into_iter();
         for table in tables.chain(others).flatten() {
@@ -81,6 +84,23 @@ fn route(requests: &str, rule: RouteRule, note: &str) -> [String; 5] {
     [requests, access, activity, stale, note].map(str::to_owned)
 }
 
+/// What of its traffic is passive beyond its routes, and which frames are a person's.
+fn passivity(app: &App) -> Option<Table> {
+    let of = |preset: Option<Preset>| match preset {
+        Some(preset) => format!("preset {}", preset.word()),
+        None => String::new(),
+    };
+    let mut table = empty_table(&["whatever the route", "activity", ""]);
+    for rule in &app.passivity.requests {
+        table.add_row([rule.text(), "passive".to_owned(), of(rule.preset)]);
+    }
+    for rule in &app.passivity.frames {
+        let frames = format!("{} frames: {}", rule.path.text, rule.text());
+        table.add_row([frames, "active".to_owned(), of(rule.preset)]);
+    }
+    (table.row_count() > 0).then_some(table)
+}
+
 fn login_note(recipe: &LoginRecipe) -> String {
     match &recipe.page {
         Page::Same => "login; its page is the protected page".to_owned(),
@@ -126,6 +146,7 @@ hosts = ["*.example.com"]
 prefix = "/orders"
 upstreams = ["http://10.0.0.1"]
 absolute = "6h"
+presets = ["prefetch", "stomp"]
 [apps.session]
 id = "cookie:SID"
 [[apps.logins]]
@@ -141,6 +162,15 @@ activity = "passive"
 path = "/orders/approve/**"
 methods = ["POST"]
 idle = "7m"
+[[apps.passive]]
+path = "/orders/ws/**"
+methods = ["GET"]
+status = [304]
+[[apps.person_frames]]
+path = "/orders/ws/**"
+min_bytes = 20
+json = { "/type" = "edit" }
+json_not = { "/auto" = true }
 [devices.depot]
 when = [{ networks = ["10.0.0.0/8"] }]
 absolute = "3h"
@@ -221,7 +251,7 @@ because = "the depot is locked"
             route,
             "buyer",
             "7m",
-            "route, line 35",
+            "route, line 36",
             "6h",
             "app orders, line 18",
         ]);
@@ -241,9 +271,9 @@ because = "the depot is locked"
             "approver",
             "depot",
             "8m",
-            "role approver on depot, line 42",
+            "role approver on depot, line 52",
             "3h",
-            "device depot, line 39",
+            "device depot, line 49",
             "longer: the depot is locked",
         ]);
         has_row(&[
@@ -259,7 +289,7 @@ because = "the depot is locked"
             "deputy",
             "depot",
             "8m",
-            "role deputy on depot by approver, line 42",
+            "role deputy on depot by approver, line 52",
             "1h",
             "role deputy, line 14",
             "longer: the depot is locked",
@@ -284,6 +314,17 @@ because = "the depot is locked"
             "",
         ]);
         has_row(&["everything else", "authenticated", "active", "refuse", ""]);
+    }
+
+    #[test]
+    fn what_is_passive_whatever_its_route_says_is_shown_with_what_a_preset_stands_for() {
+        has_row(&["GET /orders/ws/** answered 304", "passive", ""]);
+        has_row(&["/** sec-purpose: prefetch*", "passive", "preset prefetch"]);
+        let frames = r#"/** frames: text, begins with "SEND\n""#;
+        has_row(&[frames, "active", "preset stomp"]);
+        let own =
+            "/orders/ws/** frames: text, 20 bytes or more, /type is \"edit\", /auto is not true";
+        has_row(&[own, "active", ""]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::domain::time::Timestamp;
 
 use super::carrier::AuthorizationRule;
 use super::fault::{At, Code};
+use super::passive::{Opcode, Preset};
 use super::suggest::nearest;
 
 /// Why a value is not of the kind that its key has.
@@ -290,6 +291,21 @@ impl Words for OnDeviceChange {
 
 impl Words for AuthorizationRule {
     const WORDS: &'static [(&'static str, Self)] = &[("strip", Self::Strip), ("pass", Self::Pass)];
+}
+
+impl Words for Opcode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("text", Self::Text), ("binary", Self::Binary)];
+}
+
+impl Words for Preset {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("prefetch", Self::Prefetch),
+        ("signalr", Self::SignalR),
+        ("socket.io", Self::SocketIo),
+        ("stomp", Self::Stomp),
+        ("vaadin", Self::Vaadin),
+    ];
 }
 
 /// What a store outage means.

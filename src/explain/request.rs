@@ -4,6 +4,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
 use crate::config::app::App;
+use crate::routing::client::wants;
 use crate::routing::path::normalise;
 use crate::routing::{self, Routed};
 
@@ -85,7 +86,7 @@ impl Described {
             });
         }
         Ok(Found {
-            routed: routing::route(app, parts, &path),
+            routed: routing::route(app, parts, &path, wants(parts)),
             method: parts.method.clone(),
             path: path.as_str().to_owned(),
         })

@@ -15,6 +15,7 @@ use crate::domain::resolve::Setting;
 use crate::domain::session::{CookieScope, EndReason, Session, State};
 use crate::domain::time::Timestamp;
 use crate::routing::Routed;
+use crate::routing::client::wants;
 use crate::store::StoreError;
 use crate::store::event::build::{EventFacts, refusal_event};
 use crate::telemetry::access_log::{AccessEntry, Happened};
@@ -23,7 +24,6 @@ use crate::telemetry::metrics::VerdictLabel;
 use super::Proxy;
 use super::body::Tail;
 use super::error::ProxyError;
-use super::head::client::wants;
 use super::head::forwarded::{Origin, forwarded};
 use super::head::hygiene;
 use super::learn::lesson::Lesson;
@@ -60,7 +60,7 @@ pub(crate) struct Exchange {
     /// Whether it was counted under its verdict: an error after that is the app's or the client's.
     is_decided: bool,
     /// What the access log will say; none where there is no log.
-    entry: Option<Box<AccessEntry>>,
+    pub(super) entry: Option<Box<AccessEntry>>,
 }
 
 /// An id and what its record said, dead or alive.
@@ -185,9 +185,8 @@ impl Exchange {
         };
         app.metrics.decided(role, verdict);
         self.is_decided = true;
-        if let (Some(live), Some(role), Write::Touch(_)) = (&decision.live, role, &decision.write) {
-            let gap = self.now.since(live.last_active);
-            app.metrics.idle_gap(role, gap, live.limits.idle.after);
+        if let (Some(live), Write::Touch(_)) = (&decision.live, &decision.write) {
+            app.was_active(live, self.now);
         }
         if let Some(stale) = stale {
             self.record_refusal(proxy, stale);

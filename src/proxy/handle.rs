@@ -73,7 +73,7 @@ async fn judge(
     let normal = path::normalise(parts.uri.path())?;
     let app = routing::app_for(&exchange.snapshot.apps, &host, normal.as_str());
     let app = Arc::clone(app.ok_or(ProxyError::NoApp)?);
-    let routed = routing::route(&app.app, &parts, &normal);
+    let routed = routing::route(&app.app, &parts, &normal, exchange.kind);
     let facts = routed.facts(&parts.method, exchange.kind);
     exchange.routed(&app, &routed, normal.as_str());
     let presented = carriers::presented(&parts, &app.app.shape)?;

@@ -11,7 +11,8 @@ use http::{
     request::Parts,
 };
 
-pub(crate) mod client;
+use crate::routing::client;
+
 pub(crate) mod forwarded;
 pub(crate) mod hygiene;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{EXPECT, HOST, SET_COOKIE};
+use http::header::{EXPECT, HOST, SEC_WEBSOCKET_EXTENSIONS, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, request, response};
 use hyper::body::Incoming;
 
@@ -63,6 +63,10 @@ pub(crate) async fn pass_on(
     let (body, attempt) = bodies.read_request(&routed, &mut parts, body).await?;
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);
     dress(exchange, &app, &mut parts, upgrade.is_some());
+    if !routed.person_frames.is_empty() {
+        // What an extension compressed cannot be read.
+        parts.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
+    }
 
     let facts = routed.facts(&parts.method, exchange.kind);
     let asked_uri = parts.uri.clone();
@@ -70,10 +74,18 @@ pub(crate) async fn pass_on(
     let sent = app.upstreams.send(parts, body).await;
     exchange.waited_for_app(clock::monotonic() - asked_at, &sent);
     let (mut parts, body) = sent?.into_parts();
+    if !routed.passive_at.is_empty() {
+        let is_passive = routed.passive_at.contains(&parts.status);
+        Box::pin(proxy.settle_activity(exchange, &app, &decision, is_passive)).await;
+    }
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         // Nothing is learned from it, so an id that it brings would be dead on arrival.
         withhold_ids(&app, &mut parts.headers);
-        return upgrade::join(proxy, &app, &decision, upgrade, parts, body);
+        let opened = upgrade::Opened {
+            client: upgrade,
+            person_frames: routed.person_frames,
+        };
+        return upgrade::join(proxy, &app, &decision, opened, parts, body);
     }
 
     let (json, body) = bodies.read_answer(attempt.as_ref(), &parts, body).await?;

@@ -93,7 +93,7 @@ pub(crate) fn attempt(
     })
 }
 
-fn holds(json: &Value, fields: &[(String, Option<Value>)]) -> bool {
+pub(super) fn holds(json: &Value, fields: &[(String, Option<Value>)]) -> bool {
     fields.iter().all(|(pointer, wanted)| {
         json.pointer(pointer)
             .is_some_and(|found| wanted.as_ref().is_none_or(|wanted| found == wanted))

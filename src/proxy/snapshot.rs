@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::config::app::{App, Source};
 use crate::config::carrier::Carrier;
 use crate::config::{Config, Waits};
+use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
 use crate::domain::session::CookieScope;
+use crate::domain::time::Timestamp;
 use crate::telemetry::metrics::{AppMetrics, Metrics};
 
 use super::adoption::Adoption;
@@ -61,6 +63,13 @@ impl AppRuntime {
             adoption: adoption(app, before),
             seen_scopes: Mutex::new(Vec::new()),
         }
+    }
+
+    /// A request moved its session's idle clock.
+    pub(crate) fn was_active(&self, live: &Live, at: Timestamp) {
+        let role = self.metrics.role_of(&live.session);
+        let gap = at.since(live.last_active);
+        self.metrics.idle_gap(role, gap, live.limits.idle.after);
     }
 
     /// The cookie that carries the id, where one does.

@@ -7,6 +7,7 @@ pub(crate) mod body;
 mod flow;
 pub(crate) mod handle;
 pub(crate) mod patience;
+pub(crate) mod person;
 pub(crate) mod progress;
 pub(crate) mod registry;
 mod signal;

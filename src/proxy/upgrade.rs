@@ -6,6 +6,7 @@ use http::{Response, request, response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use crate::config::passive::FrameRule;
 use crate::domain::access::Client;
 use crate::domain::decide::{Decision, Live};
 use crate::domain::identity::Sid;
@@ -16,10 +17,18 @@ use super::Proxy;
 use super::error::ProxyError;
 use super::head::hygiene;
 use super::snapshot::AppRuntime;
-use super::stream::handle::StreamHandle;
+use super::stream::person::FrameWatch;
 use super::stream::registry::{StreamKey, StreamKind};
 use super::stream::tunnel::{Why, tunnel};
 use super::upstream::{AnswerBody, Received};
+
+/// What a request that asks for a WebSocket brings along.
+pub(crate) struct Opened {
+    /// The client's side, where the request asks for an upgrade that passes.
+    pub(crate) client: Option<OnUpgrade>,
+    /// Which messages of the client are a person's.
+    pub(crate) person_frames: Vec<Arc<FrameRule>>,
+}
 
 /// The client's side of an upgrade, where the request asks for one that passes.
 pub(crate) fn wanted(client: Client, parts: &mut request::Parts) -> Option<OnUpgrade> {
@@ -35,19 +44,23 @@ pub(crate) fn join(
     proxy: &Arc<Proxy>,
     app: &Arc<AppRuntime>,
     decision: &Decision,
-    client: Option<OnUpgrade>,
+    opened: Opened,
     mut parts: response::Parts,
     body: Received,
 ) -> Result<Response<AnswerBody>, ProxyError> {
-    let Some(client) = client else {
+    let Some(client) = opened.client else {
         return Err(ProxyError::UpgradeUnasked);
     };
     let Some(upstream) = parts.extensions.remove::<OnUpgrade>() else {
         return Err(ProxyError::UpgradeUnasked);
     };
-    let handle = open(proxy, app, decision.live.as_ref())?;
+    let key = key(proxy, app, decision.live.as_ref());
+    let handle = proxy.streams.open(key.clone(), StreamKind::Tunnel);
+    let handle = handle.map_err(|_| ProxyError::StreamsFull)?;
     let mask = proxy.entropy.bytes();
-    let app = Arc::clone(app);
+    let is_watched = decision.live.is_some() && !opened.person_frames.is_empty();
+    let watch = is_watched.then(|| FrameWatch::new(opened.person_frames));
+    let (app, ears) = (Arc::clone(app), Arc::clone(proxy));
     proxy.tasks.spawn(async move {
         let _open = app.metrics.stream_opened();
         body.switch_protocols().await;
@@ -58,7 +71,16 @@ pub(crate) fn join(
                 return;
             }
         };
-        let end = tunnel(TokioIo::new(client), TokioIo::new(upstream), handle, mask).await;
+        let heard = watch.as_ref().map(FrameWatch::heard);
+        let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        let tunnel = tunnel(client, upstream, handle, mask, watch);
+        let end = match heard {
+            None => tunnel.await,
+            Some(heard) => tokio::select! {
+                end = tunnel => end,
+                never = ears.hear_person(key, &heard) => match never {},
+            },
+        };
         if let Why::Cut(reason) = end.why {
             app.metrics.stream_cut(StreamCut::Ended(reason));
         }
@@ -70,9 +92,9 @@ pub(crate) fn join(
 
 /// A tunnel is registered under the session it was opened with; one of a public route, which
 /// has none, under a lineage of its own that nothing ends.
-fn open(proxy: &Proxy, app: &AppRuntime, live: Option<&Live>) -> Result<StreamHandle, ProxyError> {
+fn key(proxy: &Proxy, app: &AppRuntime, live: Option<&Live>) -> StreamKey {
     let app = &app.app.name;
-    let key = match live {
+    match live {
         Some(live) => StreamKey::of(live, app),
         None => StreamKey {
             lineage: proxy.entropy.lineage(),
@@ -80,9 +102,5 @@ fn open(proxy: &Proxy, app: &AppRuntime, live: Option<&Live>) -> Result<StreamHa
             app: Arc::clone(app),
             route: RouteBounds::default(),
         },
-    };
-    proxy
-        .streams
-        .open(key, StreamKind::Tunnel)
-        .map_err(|_| ProxyError::StreamsFull)
+    }
 }

@@ -3,6 +3,7 @@
 mod devices;
 mod edits;
 mod explained;
+mod passive;
 mod routes;
 
 use crate::harness::app::{LegacyApp, form_app};

@@ -66,6 +66,7 @@ impl Checker<'_> {
         let routes: Vec<_> = routes.map(|raw| self.route(raw, &place, rules)).collect();
         self.reachable(&app.routes, &routes);
         self.below_prefix(app, prefix.as_deref());
+        let passivity = self.passivity(app);
         let refusals = self.refusals(app.refusal.as_ref());
         let shape = shape?;
         Some(Arc::new(App {
@@ -86,6 +87,7 @@ impl Checker<'_> {
             logouts: logouts?,
             routes: routes.into_iter().collect::<Option<_>>()?,
             fallback,
+            passivity: passivity?,
             refusals: refusals?,
         }))
     }

@@ -43,7 +43,12 @@ impl Checker<'_> {
         let logins = app.logins.iter().filter_map(|raw| raw.value.path.as_ref());
         let logouts = app.logouts.iter().filter_map(|raw| raw.value.path.as_ref());
         let routes = app.routes.iter().filter_map(|raw| raw.value.path.as_ref());
-        for told in logins.chain(logouts).chain(routes) {
+        let passive = app.passive.iter();
+        let passive = passive.filter_map(|raw| raw.value.path.as_ref());
+        let frames = app.person_frames.iter();
+        let frames = frames.filter_map(|raw| raw.value.path.as_ref());
+        let others = passive.chain(frames);
+        for told in logins.chain(logouts).chain(routes).chain(others) {
             let literal = literal_start(&told.value);
             let whole = literal.len() == told.value.len();
             let inside = literal == prefix || literal.starts_with(&format!("{prefix}/"));

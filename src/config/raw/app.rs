@@ -7,10 +7,13 @@ use schemars::JsonSchema;
 use crate::config::carrier::AuthorizationRule;
 use crate::config::defaults;
 use crate::config::fault::At;
+use crate::config::passive::Preset;
 use crate::config::reader::{FromTable, Pairs, TableReader};
 use crate::config::value::{DurationText, Instant, Scalar, Word};
 use crate::domain::access::{Access, Activity, OnStale};
 use crate::domain::device::OnDeviceChange;
+
+use super::passive::{RawPassive, RawPersonFrames};
 
 /// One application behind the gateway.
 #[derive(Debug, JsonSchema)]
@@ -63,6 +66,15 @@ pub(crate) struct RawApp {
     /// What its paths need. The first that matches wins.
     #[schemars(default)]
     pub(crate) routes: Vec<At<RawRoute>>,
+    /// Pollers that are known by name: their requests are passive, and of their frames those that
+    /// a person's doing sends are not.
+    pub(crate) presets: Option<At<Vec<At<Word<Preset>>>>>,
+    /// Requests that never move the idle clock, whatever their route says.
+    #[schemars(default)]
+    pub(crate) passive: Vec<At<RawPassive>>,
+    /// Messages of its WebSockets' clients that are a person's. All others are passive.
+    #[schemars(default)]
+    pub(crate) person_frames: Vec<At<RawPersonFrames>>,
     /// How refusals look, where the client expects its own kind.
     pub(crate) refusal: Option<At<RawRefusals>>,
 }
@@ -89,6 +101,9 @@ impl FromTable for RawApp {
             logins: table.tables("logins"),
             logouts: table.tables("logouts"),
             routes: table.tables("routes"),
+            presets: table.list("presets"),
+            passive: table.tables("passive"),
+            person_frames: table.tables("person_frames"),
             refusal: table.table("refusal"),
         }
     }

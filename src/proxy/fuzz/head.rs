@@ -9,7 +9,8 @@ use ipnet::IpNet;
 use crate::domain::access::Client;
 use crate::proxy::head::forwarded::{HOPS_MAX, Origin, PeerAddress, Scheme, forwarded as settle};
 use crate::proxy::head::hygiene::{clean_request, clean_response};
-use crate::proxy::head::{HEADERS_MAX, TARGET_BYTES_MAX, check, client, host};
+use crate::proxy::head::{HEADERS_MAX, TARGET_BYTES_MAX, check, host};
+use crate::routing::client;
 
 use super::wire;
 

@@ -18,7 +18,9 @@ use http::{
 use ipnet::IpNet;
 use smallvec::{SmallVec, smallvec};
 
-use super::{HostPort, client::tokens, hygiene};
+use crate::routing::client::tokens;
+
+use super::{HostPort, hygiene};
 
 /// Trusted proxies that are walked back; behind more, the last one counts as the client.
 pub(crate) const HOPS_MAX: usize = 16;

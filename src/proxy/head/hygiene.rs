@@ -7,7 +7,7 @@ use http::{
     header::{CONNECTION, HOST, TRAILER, UPGRADE, VIA},
 };
 
-use super::client::tokens;
+use crate::routing::client::tokens;
 
 /// What a gateway calls itself in `Via`; the version is the one it received.
 const VIA_CURFEW: HeaderValue = HeaderValue::from_static("1.1 curfew");

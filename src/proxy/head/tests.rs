@@ -5,10 +5,10 @@ use ipnet::IpNet;
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
 use crate::domain::access::Client;
+use crate::routing::client::wants;
 
 use super::{
     HEADERS_MAX, HeadProblem, TARGET_BYTES_MAX, check,
-    client::wants,
     forwarded::{HOPS_MAX, Origin, PeerAddress, Scheme, forwarded},
     host,
     hygiene::{ask_for_websocket, clean_request, clean_response},

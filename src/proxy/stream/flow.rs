@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::person::FrameWatch;
 use super::progress::{Direction, Progress};
 use super::websocket::{FrameTracker, Place};
 
@@ -30,6 +31,8 @@ pub(super) struct Flow {
     stage: Stage,
     /// Stands behind the last byte that was written.
     frames: FrameTracker,
+    /// Listens for a person's messages, where the policy knows some.
+    watch: Option<FrameWatch>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +56,13 @@ impl Flow {
             unflushed: false,
             stage: Stage::Open,
             frames: FrameTracker::new(),
+            watch: None,
         }
+    }
+
+    /// The same, which listens for a person's messages.
+    pub(super) fn watched(self, watch: Option<FrameWatch>) -> Self {
+        Self { watch, ..self }
     }
 
     /// Where its receiver stands.
@@ -167,6 +176,9 @@ impl Flow {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         self.frames.follow(&pending[..written]);
+        if let Some(watch) = &mut self.watch {
+            watch.follow(&pending[..written]);
+        }
         self.progress.add(self.direction, written);
         self.start += written;
         self.unflushed = true;

@@ -17,6 +17,7 @@ use crate::domain::session::EndReason;
 
 use super::flow::Flow;
 use super::handle::StreamHandle;
+use super::person::FrameWatch;
 use super::progress::Direction;
 use super::websocket::{CloseCode, Place, close_frame};
 
@@ -51,12 +52,14 @@ pub(crate) enum Why {
 
 /// Runs a tunnel of WebSocket frames (RFC 6455) to its end. Both connections are closed when it returns.
 ///
-/// `mask` masks our Close frame to the upstream: random, drawn for this tunnel.
+/// `mask` masks our Close frame to the upstream: random, drawn for this tunnel. `watch` listens for
+/// a person's messages in what the client sends.
 pub(crate) async fn tunnel<C, U>(
     client: C,
     upstream: U,
     handle: StreamHandle,
     mask: [u8; 4],
+    watch: Option<FrameWatch>,
 ) -> TunnelEnd
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -67,7 +70,7 @@ where
         client,
         upstream,
         to_client: flow(Direction::ToClient),
-        to_upstream: flow(Direction::ToUpstream),
+        to_upstream: flow(Direction::ToUpstream).watched(watch),
     };
     let why = tunnel.pass(&handle).await;
     if let Why::Cut(reason) = why {

@@ -36,6 +36,31 @@ pub(crate) struct Frame {
     pub(crate) payload_bytes: u64,
 }
 
+/// Some of a frame's payload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PayloadPart<'a> {
+    /// What the frame is for.
+    pub(crate) kind: FrameKind,
+    /// Whether no fragment follows.
+    pub(crate) is_last_fragment: bool,
+    /// Whether an extension made something else of it, such as its compressed form.
+    pub(crate) is_extended: bool,
+    /// The part's place in the payload.
+    pub(crate) offset: u64,
+    /// As they came.
+    bytes: &'a [u8],
+    mask: [u8; 4],
+}
+
+impl PayloadPart<'_> {
+    /// What the bytes are without their mask (RFC 6455, 5.3).
+    pub(crate) fn unmasked(&self) -> impl ExactSizeIterator<Item = u8> {
+        let start = (self.offset % 4) as usize;
+        let bytes = self.bytes.iter().enumerate();
+        bytes.map(move |(index, byte)| byte ^ self.mask[(start + index) % 4])
+    }
+}
+
 /// What the bytes given to a tracker were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -95,6 +120,15 @@ impl FrameTracker {
 
     /// Goes to the end of the frame, or of the bytes where they end before it.
     pub(crate) fn step(&mut self, bytes: &[u8]) -> Step {
+        self.step_reading(bytes, |_| {})
+    }
+
+    /// The same, and gives what it passes of the payload to `read`.
+    pub(crate) fn step_reading(
+        &mut self,
+        bytes: &[u8],
+        read: impl FnOnce(PayloadPart<'_>),
+    ) -> Step {
         let mut used = 0;
         if let State::Header(header) = &mut self.0 {
             used = header.fill(bytes);
@@ -106,7 +140,9 @@ impl FrameTracker {
         }
         match &mut self.0 {
             State::Payload(payload) => {
-                used += payload.pass(&bytes[used..]);
+                let part = payload.pass(&bytes[used..]);
+                used += part.bytes.len();
+                read(part);
                 if payload.left > 0 {
                     return Step::Part;
                 }
@@ -192,7 +228,18 @@ impl Header {
                 payload_bytes,
             },
             left: payload_bytes,
+            is_last_fragment,
+            // Bits that mean nothing without an extension (5.2).
+            is_extended: self.bytes[0] & 0x70 != 0,
+            mask: self.mask(),
         })
+    }
+
+    /// The mask of a complete header; none is the same as one of zeros.
+    fn mask(&self) -> [u8; 4] {
+        let mask = self.bytes[..self.filled].last_chunk();
+        let mask = mask.filter(|_| self.is_masked());
+        mask.copied().unwrap_or_default()
     }
 
     fn is_masked(&self) -> bool {
@@ -222,14 +269,25 @@ impl Header {
 struct Payload {
     frame: Frame,
     left: u64,
+    is_last_fragment: bool,
+    is_extended: bool,
+    mask: [u8; 4],
 }
 
 impl Payload {
-    /// Takes what is its of the bytes and answers how many.
-    fn pass(&mut self, bytes: &[u8]) -> usize {
+    /// Takes what is its of the bytes.
+    fn pass<'a>(&mut self, bytes: &'a [u8]) -> PayloadPart<'a> {
         let used = usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
+        let offset = self.frame.payload_bytes - self.left;
         self.left -= used as u64;
-        used
+        PayloadPart {
+            kind: self.frame.kind,
+            is_last_fragment: self.is_last_fragment,
+            is_extended: self.is_extended,
+            offset,
+            bytes: &bytes[..used],
+            mask: self.mask,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::config::app::{
     Upstream,
 };
 use crate::config::carrier::{AuthorizationRule, Carrier, SessionShape};
+use crate::config::passive::Passivity;
 use crate::domain::access::{Access, Activity, OnStale};
 use crate::domain::device::OnDeviceChange;
 use crate::domain::identity::Lineage;
@@ -56,6 +57,7 @@ fn app() -> App {
             on_stale: OnStale::Refuse,
             limits: RouteBounds::default(),
         },
+        passivity: Passivity::default(),
         refusals: Refusals::default(),
     }
 }

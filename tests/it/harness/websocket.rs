@@ -53,6 +53,15 @@ impl Socket {
         .await
     }
 
+    /// Sends binary data.
+    pub(crate) async fn send(mut self, bytes: &'static [u8]) -> Self {
+        apart(move || {
+            self.0.send(Message::binary(bytes)).expect("it is open");
+            self
+        })
+        .await
+    }
+
     /// The next text.
     pub(crate) async fn hear(mut self) -> (Self, String) {
         apart(move || {

@@ -41,7 +41,7 @@ fn run_with(client_room: usize) -> Ends {
     let (upstream, near_upstream) = duplex(ROOM);
     let registry = StreamRegistry::new(1);
     let handle = open(&registry);
-    let tunnel = tokio::spawn(tunnel(near_client, near_upstream, handle, MASK));
+    let tunnel = tokio::spawn(tunnel(near_client, near_upstream, handle, MASK, None));
     Ends {
         client,
         upstream,
@@ -152,7 +152,7 @@ async fn a_connection_that_breaks_is_an_error_unless_it_said_good_bye() {
         upstream.write_all(sent).await.unwrap();
         let (mut client, near_client) = duplex(2);
         let handle = open(&StreamRegistry::new(1));
-        let running = tokio::spawn(tunnel(near_client, near_upstream, handle, MASK));
+        let running = tokio::spawn(tunnel(near_client, near_upstream, handle, MASK, None));
         assert_eq!(read(&mut client, 1).await, &sent[..1]);
         drop(client);
         assert_eq!(running.await.unwrap().why, why);
@@ -183,6 +183,7 @@ async fn nothing_waits_in_a_connection_that_writes_in_blocks() {
         BufStream::new(near_upstream),
         open(&registry),
         MASK,
+        None,
     ));
     upstream.write_all(TICK).await.unwrap();
     assert_eq!(read(&mut client, TICK.len()).await, TICK);

@@ -53,7 +53,7 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &[u8]) -> bool {
 }
 
 /// The members of a comma-separated list, over all headers of the name.
-pub(super) fn tokens<'a>(
+pub(crate) fn tokens<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
 ) -> impl Iterator<Item = &'a [u8]> {
