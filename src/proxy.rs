@@ -20,6 +20,7 @@ mod form;
 pub(crate) mod fuzz;
 mod handle;
 mod head;
+mod hold;
 mod json;
 mod learn;
 mod listener;
@@ -149,7 +150,7 @@ impl Proxy {
             app.metrics.ended(session, reason, at);
             self.telemetry.events.outbox_grew();
         }
-        self.cut(session.lineage, reason);
+        self.cut(session.lineage, reason, at);
     }
 
     /// Waits for every exchange and tunnel that is under way, at most `wait`; then lets go of them.

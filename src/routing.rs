@@ -151,6 +151,7 @@ fn stricter(one: RouteRule, other: RouteRule) -> RouteRule {
             one.on_stale
         },
         limits: one.limits.and(other.limits),
+        work: one.work.and(other.work),
     }
 }
 

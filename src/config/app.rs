@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use globset::GlobMatcher;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -166,6 +167,26 @@ impl RequestPattern {
     }
 }
 
+/// How long work under way counts: an upload, a download, an answer that the app takes its time for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkLimits {
+    /// How long it holds the idle clock of its session, from its request on; zero for not at all.
+    pub max: Duration,
+    /// How long it may go on behind the absolute timeout; zero for not at all.
+    pub drain: Duration,
+}
+
+impl WorkLimits {
+    /// The smaller of each.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            max: self.max.min(other.max),
+            drain: self.drain.min(other.drain),
+        }
+    }
+}
+
 /// What a route asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouteRule {
@@ -177,6 +198,8 @@ pub struct RouteRule {
     pub on_stale: OnStale,
     /// Its own limits.
     pub limits: RouteBounds,
+    /// How long its work counts.
+    pub work: WorkLimits,
 }
 
 impl RouteRule {

@@ -54,6 +54,12 @@ pub const WAIT_BODY: Duration = Duration::from_secs(30);
 /// Within what systemd (90 s) and Kubernetes (30 s) grant a process that stops.
 pub const WAIT_DRAIN: Duration = Duration::from_secs(25);
 
+/// Reports and uploads of old applications take minutes; what takes longer can be told.
+pub const WORK_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// Enough for what was about to be over, and short against any absolute timeout.
+pub const WORK_DRAIN: Duration = Duration::from_secs(2 * 60);
+
 /// What an application expects that builds links and checks CSRF by its own name.
 pub const HOST_HEADER: &str = "pass";
 

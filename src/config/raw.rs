@@ -5,6 +5,7 @@
 pub(crate) mod app;
 pub(crate) mod device;
 pub(crate) mod passive;
+pub(crate) mod refusal;
 pub(crate) mod standard;
 
 use std::collections::BTreeMap;

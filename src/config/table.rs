@@ -65,6 +65,7 @@ fn routes(app: &App) -> Table {
         activity: Activity::Active,
         on_stale: app.fallback.on_stale,
         limits: RouteBounds::default(),
+        work: app.fallback.work,
     };
     for recipe in &app.logins {
         table.add_row(route(&recipe.pattern.text(), login, &login_note(recipe)));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
-use http::{HeaderValue, request, response};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, request, response};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -21,13 +21,18 @@ use super::error::ProxyError;
 use super::recipe::{self, Attempt, RequestView};
 use super::snapshot::AppRuntime;
 use super::stream::body::CountedBody;
+use super::stream::handle::StreamHandle;
 use super::stream::progress::{Direction, Progress};
-use super::stream::registry::{StreamKey, StreamKind};
+use super::stream::registry::{Full, StreamKey, StreamKind};
+use super::stream::work::Terms;
 use super::upstream::{AnswerBody, Received};
 
 /// Bodies up to this size are not registered to be cut, which would cost each of them a lock. A
 /// deadline bounds how long one goes on behind its session's end instead.
 const UNWATCHED_BYTES_MAX: u64 = 64 * 1024;
+
+/// The type of an event stream (HTML, 9.2.5), whatever parameters follow.
+const EVENT_STREAM: &[u8] = b"text/event-stream";
 
 /// Bytes of a login's request that are held to be read.
 const LOGIN_BODY_MAX: usize = 64 * 1024;
@@ -46,6 +51,10 @@ pub(crate) struct Bodies<'a> {
     /// How long one may take that is held, or that is too short to be cut. It also bounds how old
     /// the decision on a login is when its body has arrived.
     pub(crate) within: Duration,
+    /// On which terms they are work; none for those of a passive request and for streams.
+    pub(crate) work: Option<Terms>,
+    /// Where they are registered, once one of them is.
+    pub(crate) opened: Option<StreamHandle>,
 }
 
 /// An answer's body, as far as a recipe read it.
@@ -69,7 +78,7 @@ impl Bodies<'_> {
     /// The request's body for the app, and the login that it tries. Held whole only where one of
     /// the login recipes reads it; an answer that a recipe reads is asked for unencoded.
     pub(crate) async fn read_request(
-        &self,
+        &mut self,
         routed: &Routed,
         parts: &mut request::Parts,
         body: Incoming,
@@ -141,15 +150,20 @@ impl Bodies<'_> {
     }
 
     /// The answer's body for the client, under the session that the answer leaves it with.
-    pub(crate) async fn answer(&self, body: ReadAnswer) -> Result<AnswerBody, ProxyError> {
+    pub(crate) async fn answer(
+        &mut self,
+        body: ReadAnswer,
+        headers: &HeaderMap,
+    ) -> Result<AnswerBody, ProxyError> {
         match body {
             ReadAnswer::Unread(body) if body.is_end_stream() => Ok(Body::empty()),
             ReadAnswer::Unread(mut body) => Ok(match body.at_once().await? {
                 Some(begun) if body.is_end_stream() => Body::whole(begun),
-                begun => Body::resumed(
-                    begun.unwrap_or_default(),
-                    self.watched(body, Direction::ToClient)?,
-                ),
+                begun => {
+                    self.mind_streams(headers);
+                    let rest = self.watched(body, Direction::ToClient)?;
+                    Body::resumed(begun.unwrap_or_default(), rest)
+                }
             }),
             ReadAnswer::Whole(bytes) => Ok(Body::whole(bytes)),
             ReadAnswer::Begun(bytes, rest) => Ok(Body::resumed(
@@ -159,7 +173,54 @@ impl Bodies<'_> {
         }
     }
 
-    fn passing<S: Source>(&self, body: S, direction: Direction) -> Result<Body<S>, ProxyError> {
+    /// The app takes its time: from now on its answer is work that is waited for.
+    pub(crate) fn begin_work(&mut self) {
+        let (Some(live), None, Some(_)) = (self.live, &self.opened, &self.work) else {
+            return;
+        };
+        match self.open(live) {
+            // What there is of a body is short, and has passed.
+            Ok(handle) => handle.progress().finish(Direction::ToUpstream),
+            Err(full) => tracing::debug!(%full, "a slow answer does not hold its session"),
+        }
+    }
+
+    /// The head of the answer has come.
+    pub(crate) fn answered(&self) {
+        if let Some(handle) = &self.opened {
+            handle.answered();
+        }
+    }
+
+    /// A stream is no work: its app may send for ever.
+    fn mind_streams(&mut self, headers: &HeaderMap) {
+        let is_stream = |kind: &HeaderValue| kind.as_bytes().starts_with(EVENT_STREAM);
+        if self.work.is_some() && headers.get(CONTENT_TYPE).is_some_and(is_stream) {
+            (self.work, self.opened) = (None, None);
+        }
+    }
+
+    /// What follows belongs to no session any more.
+    pub(crate) fn let_go(&mut self) {
+        (self.live, self.opened) = (None, None);
+    }
+
+    /// Registers the bodies; both directions are one stream.
+    fn open(&mut self, live: &Live) -> Result<StreamHandle, Full> {
+        if let Some(opened) = &self.opened {
+            return Ok(opened.clone());
+        }
+        let key = StreamKey::of(live, &self.app.app.name);
+        let streams = &self.proxy.streams;
+        let handle = match self.work {
+            Some(terms) => streams.open_work(key, terms, &self.proxy.clock)?,
+            None => streams.open(key, StreamKind::Body)?,
+        };
+        self.opened = Some(handle.clone());
+        Ok(handle)
+    }
+
+    fn passing<S: Source>(&mut self, body: S, direction: Direction) -> Result<Body<S>, ProxyError> {
         if body.is_end_stream() {
             return Ok(Body::empty());
         }
@@ -169,7 +230,7 @@ impl Bodies<'_> {
     /// A body on its way. One that may still run when its session ends is registered to be cut
     /// then, and a short one has a deadline.
     fn watched<S: Source>(
-        &self,
+        &mut self,
         body: S,
         direction: Direction,
     ) -> Result<CountedBody<S>, ProxyError> {
@@ -177,9 +238,7 @@ impl Bodies<'_> {
         let is_short = said.is_some_and(|bytes| bytes <= UNWATCHED_BYTES_MAX);
         match self.live {
             Some(live) if !is_short => {
-                let key = StreamKey::of(live, &self.app.app.name);
-                let handle = self.proxy.streams.open(key, StreamKind::Body);
-                let handle = handle.map_err(|_| ProxyError::StreamsFull)?;
+                let handle = self.open(live).map_err(|_| ProxyError::StreamsFull)?;
                 Ok(CountedBody::cuttable(body, direction, handle))
             }
             _ => {

@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 
 use crate::clock;
 use crate::config::app::{HostHeader, Source};
-use crate::domain::access::{Access, Client, RequestFacts};
+use crate::domain::access::{Access, Activity, Client, RequestFacts};
 use crate::domain::decide::{Decision, Stale, Verdict};
 use crate::routing::Routed;
 
@@ -25,6 +25,7 @@ use super::recipe::Attempt;
 use super::respond::{self, Refusal};
 use super::set_cookie;
 use super::snapshot::AppRuntime;
+use super::stream::work::Terms;
 use super::upstream::AnswerBody;
 use super::{bind, upgrade};
 
@@ -53,12 +54,16 @@ pub(crate) async fn pass_on(
         body,
         ..
     } = *admitted;
+    let facts = routed.facts(&parts.method, exchange.kind);
+    let is_active = facts.activity == Activity::Active;
     let mut bodies = Bodies {
         proxy,
         app: &app,
         live: decision.live.as_ref(),
         from_trusted: exchange.peer.is_trusted(),
         within: exchange.snapshot.config.waits.body,
+        work: is_active.then(|| terms(exchange, &routed)),
+        opened: None,
     };
     let (body, attempt) = bodies.read_request(&routed, &mut parts, body).await?;
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);
@@ -68,14 +73,16 @@ pub(crate) async fn pass_on(
         parts.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
     }
 
-    let facts = routed.facts(&parts.method, exchange.kind);
     let asked_uri = parts.uri.clone();
     let asked_at = clock::monotonic();
-    let sent = app.upstreams.send(parts, body).await;
+    let slow = || bodies.begin_work();
+    let sent = app.upstreams.send(parts, body, slow).await;
     exchange.waited_for_app(clock::monotonic() - asked_at, &sent);
     let (mut parts, body) = sent?.into_parts();
+    bodies.answered();
     if !routed.passive_at.is_empty() {
         let is_passive = routed.passive_at.contains(&parts.status);
+        bodies.work = (!is_passive).then(|| terms(exchange, &routed));
         Box::pin(proxy.settle_activity(exchange, &app, &decision, is_passive)).await;
     }
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -110,12 +117,20 @@ pub(crate) async fn pass_on(
         }
         // The session that this very answer ended must not cut it.
         if lesson.login().is_some() || lesson == Lesson::LoggedOut {
-            bodies.live = None;
+            bodies.let_go();
         }
     }
-    let body = bodies.answer(body).await?;
+    let body = bodies.answer(body, &head.parts.headers).await?;
     let parts = undress(exchange, &app, &decision, &routed, head, &lesson);
     Ok(Response::from_parts(parts, body))
+}
+
+/// What the exchange may do to its session's clock while it runs.
+fn terms(exchange: &Exchange, routed: &Routed) -> Terms {
+    Terms {
+        began: exchange.now,
+        limits: routed.rule.work,
+    }
 }
 
 /// Takes everything out of a request that the verdict does not let pass.

@@ -13,3 +13,4 @@ pub(crate) mod registry;
 mod signal;
 pub(crate) mod tunnel;
 pub(crate) mod websocket;
+pub(crate) mod work;

@@ -36,6 +36,9 @@ pub(crate) type AnswerBody = Body<Received>;
 /// longer than it was meant to be.
 const LOOKS: u32 = 10;
 
+/// How long an app may take before it counts as slow.
+const SLOW_FROM: Duration = Duration::from_millis(500);
+
 /// The servers of one app, in the order in which they are tried.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
@@ -69,6 +72,8 @@ impl Upstreams {
     /// Sends a request to the first server that accepts a connection, and waits for the head
     /// of its answer. The wait begins when the request's body has passed, or stands still.
     ///
+    /// `slow` is called once where that takes its time.
+    ///
     /// A request that may have reached an app is sent again only where that cannot matter: its
     /// method is idempotent, it has no body, and a kept connection closed before any answer, as it
     /// does when the app's keep-alive runs out.
@@ -76,11 +81,17 @@ impl Upstreams {
         &self,
         parts: request::Parts,
         body: RequestBody,
+        slow: impl FnOnce(),
     ) -> Result<Response<Received>, ProxyError> {
         let upload = body.progress().cloned();
-        let sent = pin!(self.send_in_turn(origin_form(parts)?, body));
+        let mut sent = pin!(self.send_in_turn(origin_form(parts)?, body));
+        let first = SLOW_FROM.min(self.answer_within / LOOKS);
+        if let Ok(answer) = timeout(first, &mut sent).await {
+            return answer;
+        }
+        slow();
         match upload {
-            None => timeout(self.answer_within, sent)
+            None => timeout(self.answer_within - first, sent)
                 .await
                 .unwrap_or_else(|_| Err(self.late())),
             Some(upload) => self.watch(&upload, sent).await,

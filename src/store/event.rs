@@ -25,6 +25,8 @@ pub enum EventKind {
     End,
     /// A request with a dead id was refused or stripped.
     Refusal,
+    /// Work that was under way at the absolute timeout is over.
+    LateWork,
 }
 
 /// One limit, as an event tells it.
@@ -54,7 +56,8 @@ pub struct SessionEvent {
     pub user: Option<String>,
     /// The roles held.
     pub roles: Vec<String>,
-    /// Why it ended, why the request was refused, or `adopted` for a login that nobody saw.
+    /// Why it ended, why the request was refused, `adopted` for a login that nobody saw, or how late
+    /// work was over.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
     /// The address of the client whose request made it happen; none where nobody came back.

@@ -1,7 +1,7 @@
-//! The way of refusals, and of edits of the policy, to the audit.
+//! The way to the audit of what is not stored: refusals, late work, and edits of the policy.
 //!
 //! Logins and ends are written to the store's outbox with what they tell of, and cannot be lost.
-//! A refusal changes nothing that is stored, so its event takes this shorter way, which is bounded:
+//! A refusal and the end of late work change nothing that is stored, so their events take this shorter way, which is bounded:
 //! a client that hammers with a dead id may not fill the memory.
 
 use std::sync::Arc;
@@ -103,6 +103,15 @@ pub fn event_feed(metrics: &Metrics) -> (EventFeed, EventReceiver) {
 impl EventFeed {
     /// A request with a dead id was refused or stripped. Never waits.
     pub fn refused(&self, event: SessionEvent) {
+        self.tell(event);
+    }
+
+    /// Work is over that was under way at the absolute timeout of its session. Never waits.
+    pub fn finished_late(&self, event: SessionEvent) {
+        self.tell(event);
+    }
+
+    fn tell(&self, event: SessionEvent) {
         if self.outgoing.try_send(event).is_err() {
             self.dropped.inc();
             if !self.full.swap(true, Ordering::Relaxed) {

@@ -12,6 +12,7 @@ mod idle;
 mod open;
 mod pair;
 mod streams;
+mod work;
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ pub(crate) struct Open {
     socket: Socket,
     events: Incoming,
     report: Incoming,
-    /// When the last of them was opened.
+    /// When the download's first piece came; the others are passive.
     pub(crate) at: When,
 }
 
@@ -29,8 +29,8 @@ impl Open {
     /// Opens all three.
     pub(crate) async fn with(browser: &Browser) -> Self {
         let events = begun(browser, "/events").await;
-        let report = begun(browser, "/report").await;
-        let (socket, at) = timed(opened(browser)).await;
+        let socket = opened(browser).await;
+        let (report, at) = timed(begun(browser, "/report")).await;
         Self {
             socket,
             events,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::it::harness::answer::Answer;
+use crate::it::harness::answer::{Answer, Gate};
 use crate::it::harness::app::{FORM_APP, LegacyApp, form_app};
 use crate::it::harness::browser::Browser;
 use crate::it::harness::gateway::Gateway;
@@ -18,11 +18,16 @@ const STORE_DEADLINE: &str = "5s";
 /// The route that never moves the idle clock.
 pub(crate) const POLL: &str = "/poll";
 
+/// What the app answers once the test lets it.
+pub(crate) const SLOW: &str = "/slow";
+
 /// The deployment.
 pub(crate) struct Pair {
     pub(crate) here: Gateway,
     pub(crate) there: Gateway,
     pub(crate) app: LegacyApp,
+    /// Lets the app answer at `SLOW`.
+    pub(crate) slow: Gate,
     _redis: RedisServer,
 }
 
@@ -30,7 +35,8 @@ impl Pair {
     /// Starts it with these limits of the buyer.
     pub(crate) async fn with(idle: &str, absolute: &str) -> Self {
         let redis = RedisServer::start().await;
-        let app = streaming_app().await;
+        let slow = Gate::closed();
+        let app = streaming_app(&slow).await;
         let policy = format!(
             r#"{}
             [roles.buyer]
@@ -41,6 +47,9 @@ impl Pair {
             [[apps.routes]]
             path = "{POLL}"
             activity = "passive"
+            [[apps.routes]]
+            path = "/report"
+            work_drain = "off"
             "#,
             redis.table(STORE_DEADLINE)
         );
@@ -48,6 +57,7 @@ impl Pair {
             here: Gateway::live(&app, &policy).await,
             there: Gateway::live(&app, &policy).await,
             app,
+            slow,
             _redis: redis,
         }
     }
@@ -67,7 +77,8 @@ impl Pair {
 
 /// An app with a talkative WebSocket at `/ws`, an event stream at `/events` and a download at
 /// `/report`, each of which goes on until somebody breaks it off.
-async fn streaming_app() -> LegacyApp {
+async fn streaming_app(slow: &Gate) -> LegacyApp {
+    let slow = slow.clone();
     let plain = form_app();
     let kept = Arc::new(Mutex::new(Vec::<mpsc::Sender<Bytes>>::new()));
     LegacyApp::start(move |seen| {
@@ -76,6 +87,7 @@ async fn streaming_app() -> LegacyApp {
                 let key = seen.header("sec-websocket-key").unwrap_or_default();
                 return Answer::talking_websocket(key);
             }
+            SLOW => return Answer::page("done").held_by(&slow),
             "/events" => Answer::stream("text/event-stream"),
             "/report" => {
                 let (answer, chunks) = Answer::stream("application/pdf");

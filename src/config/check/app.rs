@@ -14,7 +14,8 @@ use crate::config::app::{
 };
 use crate::config::defaults;
 use crate::config::fault::{At, Code, Fault};
-use crate::config::raw::app::{RawAnswer, RawApp, RawLogin, RawRefusals};
+use crate::config::raw::app::{RawApp, RawLogin};
+use crate::config::raw::refusal::{RawAnswer, RawRefusals};
 
 /// The port of `http://` (RFC 9110, 4.2.1).
 const HTTP_PORT: u16 = 80;

@@ -3,10 +3,11 @@
 use super::Checker;
 use super::limits::{Rulebook, Told};
 use super::pattern::RawPattern;
-use crate::config::app::{Route, RouteRule};
+use crate::config::app::{Route, RouteRule, WorkLimits};
+use crate::config::defaults;
 use crate::config::fault::{At, Code, Fault};
 use crate::config::raw::app::{RawApp, RawRoute};
-use crate::config::value::Word;
+use crate::config::value::{DurationOrOff, Word};
 use crate::domain::access::{Access, Activity, OnStale};
 use crate::domain::device::OnDeviceChange;
 use crate::domain::limits::{Bounds, LimitKind, RouteBounds};
@@ -58,6 +59,10 @@ impl Checker<'_> {
                 activity: word(route.activity.as_ref(), app.fallback.activity),
                 on_stale: word(route.on_stale.as_ref(), app.fallback.on_stale),
                 limits,
+                work: work(
+                    [route.work_max.as_ref(), route.work_drain.as_ref()],
+                    app.fallback.work,
+                ),
             },
             pattern,
         })
@@ -140,11 +145,23 @@ fn longest(
 
 /// What holds where no route matches.
 pub(super) fn fallback(app: &RawApp) -> RouteRule {
+    let default = WorkLimits {
+        max: defaults::WORK_MAX,
+        drain: defaults::WORK_DRAIN,
+    };
     RouteRule {
         access: word(app.access.as_ref(), Access::Authenticated),
         activity: Activity::Active,
         on_stale: word(app.on_stale.as_ref(), OnStale::Refuse),
         limits: RouteBounds::default(),
+        work: work([app.work_max.as_ref(), app.work_drain.as_ref()], default),
+    }
+}
+
+fn work([max, drain]: [Option<&At<DurationOrOff>>; 2], default: WorkLimits) -> WorkLimits {
+    WorkLimits {
+        max: max.map_or(default.max, |told| told.value.0),
+        drain: drain.map_or(default.drain, |told| told.value.0),
     }
 }
 

@@ -9,11 +9,13 @@ use crate::config::defaults;
 use crate::config::fault::At;
 use crate::config::passive::Preset;
 use crate::config::reader::{FromTable, Pairs, TableReader};
-use crate::config::value::{DurationText, Instant, Scalar, Word};
+use crate::config::value::{DurationOrOff, DurationText, Instant, Scalar, Word};
 use crate::domain::access::{Access, Activity, OnStale};
 use crate::domain::device::OnDeviceChange;
 
+use super::duration;
 use super::passive::{RawPassive, RawPersonFrames};
+use super::refusal::RawRefusals;
 
 /// One application behind the gateway.
 #[derive(Debug, JsonSchema)]
@@ -39,6 +41,13 @@ pub(crate) struct RawApp {
     pub(crate) idle: Option<At<DurationText>>,
     /// The longest absolute timeout of its sessions, whatever the role. Default: none.
     pub(crate) absolute: Option<At<DurationText>>,
+    /// How long a request that is under way keeps its session from being idle: an upload, a
+    /// download, an answer that the app takes its time for. `off` for not at all.
+    #[schemars(extend("default" = duration(defaults::WORK_MAX)))]
+    pub(crate) work_max: Option<At<DurationOrOff>>,
+    /// How long it may go on behind the absolute timeout. `off` for not at all.
+    #[schemars(extend("default" = duration(defaults::WORK_DRAIN)))]
+    pub(crate) work_drain: Option<At<DurationOrOff>>,
     /// What a path needs that no route names: `public` no session, `session` any live id,
     /// `authenticated` a login.
     #[schemars(extend("default" = "authenticated"))]
@@ -93,6 +102,8 @@ impl FromTable for RawApp {
             host_header: table.value("host_header"),
             idle: table.value("idle"),
             absolute: table.value("absolute"),
+            work_max: table.value("work_max"),
+            work_drain: table.value("work_drain"),
             access: table.value("access"),
             on_stale: table.value("on_stale"),
             on_device_change: table.value("on_device_change"),
@@ -331,6 +342,10 @@ pub(crate) struct RawRoute {
     pub(crate) idle: Option<At<DurationText>>,
     /// The longest absolute timeout here. Default: none.
     pub(crate) absolute: Option<At<DurationText>>,
+    /// How long work under way counts here. Default: the app's `work_max`.
+    pub(crate) work_max: Option<At<DurationOrOff>>,
+    /// How long it may go on behind the absolute timeout. Default: the app's `work_drain`.
+    pub(crate) work_drain: Option<At<DurationOrOff>>,
 }
 
 impl FromTable for RawRoute {
@@ -346,50 +361,8 @@ impl FromTable for RawRoute {
             on_stale: table.value("on_stale"),
             idle: table.value("idle"),
             absolute: table.value("absolute"),
-        }
-    }
-}
-
-/// How refusals look.
-#[derive(Debug, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct RawRefusals {
-    /// To a browser that opens a page. Default: a redirect to the login page, or the gateway's
-    /// own page.
-    pub(crate) navigation: Option<At<RawAnswer>>,
-    /// To a script. Default: 401 with a problem document (RFC 9457).
-    pub(crate) script: Option<At<RawAnswer>>,
-}
-
-impl FromTable for RawRefusals {
-    fn from_table(table: &mut TableReader<'_>) -> Self {
-        Self {
-            navigation: table.table("navigation"),
-            script: table.table("script"),
-        }
-    }
-}
-
-/// An answer of the administrator's own.
-#[derive(Debug, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct RawAnswer {
-    /// Its status.
-    #[schemars(extend("default" = defaults::REFUSAL_STATUS))]
-    pub(crate) status: Option<At<u64>>,
-    /// Its headers.
-    #[schemars(with = "Option<BTreeMap<String, String>>")]
-    pub(crate) headers: Option<Pairs<String>>,
-    /// Its body; `{code}` and `{detail}` are filled in. Default: empty.
-    pub(crate) body: Option<At<String>>,
-}
-
-impl FromTable for RawAnswer {
-    fn from_table(table: &mut TableReader<'_>) -> Self {
-        Self {
-            status: table.value("status"),
-            headers: table.pairs("headers"),
-            body: table.value("body"),
+            work_max: table.value("work_max"),
+            work_drain: table.value("work_drain"),
         }
     }
 }

@@ -98,6 +98,9 @@ impl<B: Body> CountedBody<B> {
         let passed = match frame.into_data() {
             Ok(data) => {
                 self.progress.add(self.direction, data.remaining());
+                if let Some(handle) = &self.handle {
+                    handle.moved();
+                }
                 Some(Frame::data(data))
             }
             Err(other) => {

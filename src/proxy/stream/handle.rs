@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::clock::Clock;
 use crate::domain::session::EndReason;
 
 use super::progress::{Direction, Progress};
 use super::registry::{Full, Registration, StreamKey, StreamKind, StreamRegistry};
 use super::signal::CutSignal;
+use super::work::{Pace, Terms, Work};
 
 /// A registered stream. Clones are the same stream, as the two bodies of one exchange are; the
 /// last one to be dropped takes it out of the registry.
@@ -17,6 +19,8 @@ pub(crate) struct StreamHandle(Arc<Open>);
 
 struct Open {
     progress: Progress,
+    /// None for what is no work.
+    pace: Option<Pace>,
     signal: Arc<CutSignal>,
     /// Held for its drop.
     _registration: Registration,
@@ -25,9 +29,31 @@ struct Open {
 impl StreamRegistry {
     /// Registers a stream until its handle is dropped.
     pub(crate) fn open(&self, key: StreamKey, kind: StreamKind) -> Result<StreamHandle, Full> {
-        let (signal, registration) = self.register(key, kind)?;
+        let (signal, registration) = self.register(key, kind, None)?;
         Ok(StreamHandle(Arc::new(Open {
             progress: Progress::default(),
+            pace: None,
+            signal,
+            _registration: registration,
+        })))
+    }
+}
+
+impl StreamRegistry {
+    /// Registers the bodies of an exchange that is work, until the handle's last clone is dropped.
+    pub(crate) fn open_work(
+        &self,
+        key: StreamKey,
+        terms: Terms,
+        clock: &Clock,
+    ) -> Result<StreamHandle, Full> {
+        let progress = Progress::default();
+        let pace = Pace::new(clock.clone(), terms.began);
+        let work = Work::new(terms, pace.clone(), progress.clone());
+        let (signal, registration) = self.register(key, StreamKind::Body, Some(work))?;
+        Ok(StreamHandle(Arc::new(Open {
+            progress,
+            pace: Some(pace),
             signal,
             _registration: registration,
         })))
@@ -35,6 +61,20 @@ impl StreamRegistry {
 }
 
 impl StreamHandle {
+    /// The head of the answer has come: the app is no longer waited for.
+    pub(crate) fn answered(&self) {
+        if let Some(pace) = &self.0.pace {
+            pace.answered();
+        }
+    }
+
+    /// Bytes passed.
+    pub(super) fn moved(&self) {
+        if let Some(pace) = &self.0.pace {
+            pace.moved();
+        }
+    }
+
     /// How far the stream got.
     pub(crate) fn progress(&self) -> &Progress {
         &self.0.progress

@@ -39,7 +39,7 @@ impl Progress {
             .fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn finish(&self, direction: Direction) {
+    pub(crate) fn finish(&self, direction: Direction) {
         self.way(direction).finished.store(true, Ordering::Release);
     }
 

@@ -10,16 +10,24 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 use crate::domain::decide::Live;
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::limits::RouteBounds;
 use crate::domain::session::EndReason;
+use crate::domain::time::Timestamp;
 
 use super::signal::CutSignal;
+use super::work::{Finished, Held, Owner, Work};
 
 /// Streams that one gateway runs at a time, at most. More would be more connections than a
 /// process has descriptors for; it bounds the registry at some 40 MiB.
 pub(crate) const STREAMS_MAX: usize = 1 << 17;
+
+/// Pieces of work that are over and whose sessions were not told yet, at most; those of the third
+/// of a second between two looks. Beyond it, a session loses what the last touch did not tell.
+const FINISHED_MAX: usize = 1 << 14;
 
 /// Parts with a lock of their own: enough that cores seldom meet at one.
 const SHARDS: usize = 64;
@@ -49,6 +57,15 @@ impl StreamKey {
     }
 }
 
+/// A session that holds streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Watched {
+    /// Whose streams they are.
+    pub(crate) key: StreamKey,
+    /// How work among them holds its idle clock.
+    pub(crate) held: Option<Held>,
+}
+
 /// What runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum StreamKind {
@@ -73,6 +90,9 @@ struct Shared {
     open: [AtomicUsize; 2],
     hasher: RandomState,
     shards: [Mutex<Shard>; SHARDS],
+    finished: Mutex<Vec<Finished>>,
+    /// Notified when work is over.
+    has_finished: Notify,
 }
 
 /// Streams that nobody cut yet, ordered so that those of a lineage stand together.
@@ -87,6 +107,8 @@ struct Entry {
     app: Arc<str>,
     route: RouteBounds,
     signal: Arc<CutSignal>,
+    /// None for what is no work: tunnels, event streams, passive requests.
+    work: Option<Work>,
 }
 
 impl StreamRegistry {
@@ -97,6 +119,8 @@ impl StreamRegistry {
             open: Default::default(),
             hasher: RandomState::new(),
             shards: std::array::from_fn(|_| Mutex::default()),
+            finished: Mutex::default(),
+            has_finished: Notify::new(),
         }))
     }
 
@@ -105,6 +129,7 @@ impl StreamRegistry {
         &self,
         key: StreamKey,
         kind: StreamKind,
+        work: Option<Work>,
     ) -> Result<(Arc<CutSignal>, Registration), Full> {
         self.reserve(kind)?;
         let signal = Arc::new(CutSignal::default());
@@ -119,6 +144,7 @@ impl StreamRegistry {
             app,
             route,
             signal: Arc::clone(&signal),
+            work,
         };
         let mut shard = self.shard(lineage);
         let number = shard.next;
@@ -143,11 +169,26 @@ impl StreamRegistry {
         self.cut_those(lineage, reason, |entry| entry.route == route)
     }
 
+    /// At the absolute timeout of a lineage, or of one of its routes, which was reached at `over`:
+    /// cuts all but the work that may still finish.
+    pub(crate) fn cut_at_absolute(
+        &self,
+        lineage: Lineage,
+        route: Option<RouteBounds>,
+        (over, now): (Timestamp, Timestamp),
+    ) -> usize {
+        self.cut_those(lineage, EndReason::AbsoluteTimeout, |entry| {
+            let drains = |work: &mut Work| work.may_drain(over, now);
+            let is_meant = route.is_none_or(|route| entry.route == route);
+            is_meant && !entry.work.as_mut().is_some_and(drains)
+        })
+    }
+
     fn cut_those(
         &self,
         lineage: Lineage,
         reason: EndReason,
-        which: impl Fn(&Entry) -> bool,
+        mut which: impl FnMut(&mut Entry) -> bool,
     ) -> usize {
         let cut: Vec<Entry> = self
             .shard(lineage)
@@ -155,31 +196,66 @@ impl StreamRegistry {
             .extract_if(all_of(lineage), |_, entry| which(entry))
             .map(|(_, entry)| entry)
             .collect();
-        for entry in &cut {
+        let count = cut.len();
+        for entry in cut {
             entry.signal.give(reason);
+            self.finish(lineage, entry, true);
         }
-        cut.len()
+        count
     }
 
-    /// The sessions that hold streams, each once for each route with limits of its own.
-    pub(crate) fn watched(&self) -> Vec<StreamKey> {
+    /// What is over, since this was asked last.
+    pub(crate) fn take_finished(&self) -> Vec<Finished> {
+        std::mem::take(&mut *lock(&self.0.finished))
+    }
+
+    /// Returns when work was over since it returned last.
+    pub(crate) async fn has_finished(&self) {
+        self.0.has_finished.notified().await;
+    }
+
+    /// Remembers what is left to do for an entry that is gone.
+    fn finish(&self, lineage: Lineage, entry: Entry, was_cut: bool) {
+        let Entry { sid, app, work, .. } = entry;
+        let of = Owner { lineage, sid, app };
+        let Some(finished) = work.and_then(|work| work.end(of, was_cut)) else {
+            return;
+        };
+        let mut waiting = lock(&self.0.finished);
+        if waiting.len() < FINISHED_MAX {
+            waiting.push(finished);
+            self.0.has_finished.notify_one();
+        }
+    }
+
+    /// Looks at everything: the sessions that hold streams, each once for each route with limits
+    /// of its own.
+    pub(crate) fn look(&self, now: Timestamp) -> Vec<Watched> {
         let mut watched = Vec::new();
         for shard in &self.0.shards {
-            let shard = lock(shard);
+            let mut shard = lock(shard);
             let first_of_shard = watched.len();
-            for ((lineage, _), entry) in &shard.streams {
-                let of_shard: &[StreamKey] = &watched[first_of_shard..];
+            for ((lineage, _), entry) in &mut shard.streams {
+                let held = entry.work.as_mut().map(|work| work.look(now));
+                let of_shard: &mut [Watched] = &mut watched[first_of_shard..];
                 let mut of_lineage = of_shard
-                    .iter()
+                    .iter_mut()
                     .rev()
-                    .take_while(|key| key.lineage == *lineage);
-                if !of_lineage.any(|key| key.sid == entry.sid && key.route == entry.route) {
-                    watched.push(StreamKey {
-                        lineage: *lineage,
-                        sid: entry.sid,
-                        app: Arc::clone(&entry.app),
-                        route: entry.route,
-                    });
+                    .take_while(|seen| seen.key.lineage == *lineage);
+                let is_its = |seen: &&mut Watched| {
+                    seen.key.sid == entry.sid && seen.key.route == entry.route
+                };
+                match of_lineage.find(is_its) {
+                    Some(seen) => seen.held = seen.held.max(held),
+                    None => watched.push(Watched {
+                        key: StreamKey {
+                            lineage: *lineage,
+                            sid: entry.sid,
+                            app: Arc::clone(&entry.app),
+                            route: entry.route,
+                        },
+                        held,
+                    }),
                 }
             }
         }
@@ -224,8 +300,8 @@ impl StreamRegistry {
     }
 }
 
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn all_of(lineage: Lineage) -> std::ops::RangeInclusive<(Lineage, u64)> {
@@ -241,10 +317,11 @@ pub(super) struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.registry
-            .shard(self.place.0)
-            .streams
-            .remove(&self.place);
+        let lineage = self.place.0;
+        let entry = self.registry.shard(lineage).streams.remove(&self.place);
+        if let Some(entry) = entry {
+            self.registry.finish(lineage, entry, false);
+        }
         self.registry.release(self.kind);
     }
 }

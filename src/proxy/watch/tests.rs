@@ -12,7 +12,7 @@ async fn no_stream_goes_on_under_a_session_of_another_lineage() {
         let key = StreamKey::of(&live(&proxy, sid(1), session), &session.app);
         proxy.streams.open(key, StreamKind::Tunnel).unwrap()
     });
-    proxy.cut_ended().await.unwrap();
+    proxy.look_at_streams().await.unwrap();
     let cut = opened.each_ref().map(|stream| stream.cut_reason());
     assert_eq!(cut, [Some(EndReason::Reauthenticated), None]);
 }

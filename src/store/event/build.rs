@@ -59,12 +59,26 @@ pub fn device_event(facts: EventFacts<'_>, before: &str) -> SessionEvent {
     }
 }
 
-/// A request with a dead id was refused or stripped. `nonce` is random: a session may be refused
-/// twice in a millisecond.
+/// A request with a dead id was refused or stripped.
 pub fn refusal_event(facts: EventFacts<'_>, stale: Stale, nonce: u32) -> SessionEvent {
-    let at = facts.at.as_millis();
-    let id = EventId(format!("{}-{at}-{nonce:08x}", facts.session.lineage));
+    let id = of_instant(facts, nonce);
     event(facts, id, EventKind::Refusal, Some(stale_word(stale)))
+}
+
+/// Work that was under way at the absolute timeout is over: it finished, or was cut.
+pub fn late_work_event(facts: EventFacts<'_>, how: &'static str, nonce: u32) -> SessionEvent {
+    event(
+        facts,
+        of_instant(facts, nonce),
+        EventKind::LateWork,
+        Some(how),
+    )
+}
+
+/// `nonce` is random: several of a session's may happen in a millisecond.
+fn of_instant(facts: EventFacts<'_>, nonce: u32) -> EventId {
+    let at = facts.at.as_millis();
+    EventId(format!("{}-{at}-{nonce:08x}", facts.session.lineage))
 }
 
 /// A login that keeps the id ends one generation and begins the next.

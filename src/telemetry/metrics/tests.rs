@@ -10,7 +10,7 @@ use http::uri::Authority;
 use super::{AppMetrics, LoginOutcome, Metrics, StoreOp, StreamCut, UpstreamFault, VerdictLabel};
 use crate::config::app::{
     App, HostHeader, LoginRecipe, Page, PathPattern, Refusals, RequestPattern, RouteRule, Success,
-    Upstream,
+    Upstream, WorkLimits,
 };
 use crate::config::carrier::{AuthorizationRule, Carrier, SessionShape};
 use crate::config::passive::Passivity;
@@ -56,6 +56,10 @@ fn app() -> App {
             activity: Activity::Active,
             on_stale: OnStale::Refuse,
             limits: RouteBounds::default(),
+            work: WorkLimits {
+                max: Duration::ZERO,
+                drain: Duration::ZERO,
+            },
         },
         passivity: Passivity::default(),
         refusals: Refusals::default(),

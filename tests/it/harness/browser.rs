@@ -25,7 +25,8 @@ pub(crate) const HOST: &str = "procure.example.com";
 /// Redirects that are followed.
 const REDIRECTS_MAX: usize = 10;
 
-/// One browser.
+/// One browser; a clone is the same with its cookies of that moment.
+#[derive(Clone)]
 pub(crate) struct Browser {
     pub(crate) address: SocketAddr,
     tls: Option<TlsConnector>,

@@ -18,6 +18,7 @@ struct Cookie {
 }
 
 /// The cookies of one browser.
+#[derive(Clone)]
 pub(crate) struct Jar {
     clock: Clock,
     tls: bool,

@@ -1,15 +1,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
+use crate::clock::Clock;
+use crate::config::app::WorkLimits;
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::limits::RouteBounds;
 use crate::domain::session::EndReason;
+use crate::domain::time::Timestamp;
 use crate::proxy::stream::handle::StreamHandle;
 use crate::proxy::stream::progress::Direction;
+use crate::proxy::stream::work::{Finished, Late, Owner, Terms};
 
 use super::{Full, StreamKey, StreamKind, StreamRegistry};
 
+const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 const ANN: u8 = 1;
 const BEN: u8 = 2;
 
@@ -35,7 +41,8 @@ fn open(registry: &StreamRegistry, who: u8, id: u8) -> StreamHandle {
 }
 
 fn watched(registry: &StreamRegistry) -> Vec<StreamKey> {
-    let mut watched = registry.watched();
+    let watched = registry.look(NOW).into_iter();
+    let mut watched: Vec<StreamKey> = watched.map(|watched| watched.key).collect();
     watched.sort_by_key(|key| (key.lineage, key.sid));
     watched
 }
@@ -167,4 +174,70 @@ async fn waiting_for_a_cut_yields_its_reason() {
     tokio::task::yield_now().await;
     registry.cut(lineage(ANN), EndReason::AbsoluteTimeout);
     assert_eq!(waiting.await.unwrap(), EndReason::AbsoluteTimeout);
+}
+
+const DRAIN: Duration = Duration::from_secs(5);
+
+fn open_work(registry: &StreamRegistry, who: u8, clock: &Clock) -> StreamHandle {
+    let terms = Terms {
+        began: NOW,
+        limits: WorkLimits {
+            max: Duration::from_secs(60),
+            drain: DRAIN,
+        },
+    };
+    registry.open_work(key(who, 1), terms, clock).unwrap()
+}
+
+fn held_until(registry: &StreamRegistry, now: Timestamp) -> Option<Timestamp> {
+    registry.look(now)[0].held.map(|held| held.until)
+}
+
+#[test]
+fn of_several_works_of_a_session_the_last_to_move_holds_it() {
+    let registry = StreamRegistry::new(8);
+    let clock = Clock::manual(NOW);
+    let _stream = open(&registry, ANN, 1);
+    assert_eq!(held_until(&registry, NOW), None);
+    let works = [(); 2].map(|()| open_work(&registry, ANN, &clock));
+    for work in works.iter().rev() {
+        clock.advance(Duration::from_secs(1));
+        work.answered();
+        assert_eq!(held_until(&registry, clock.now()), Some(clock.now()));
+    }
+}
+
+#[test]
+fn at_the_absolute_timeout_work_alone_has_a_drain_and_any_other_end_cuts_it() {
+    let registry = StreamRegistry::new(8);
+    let clock = Clock::manual(NOW);
+    let at_absolute = |over, now| registry.cut_at_absolute(lineage(ANN), None, (over, now));
+    let stream = open(&registry, ANN, 1);
+    let works = [(); 2].map(|()| open_work(&registry, ANN, &clock));
+    assert_eq!(at_absolute(NOW, NOW), 1);
+    assert_eq!(stream.cut_reason(), Some(EndReason::AbsoluteTimeout));
+    let just_before = NOW.plus(DRAIN - Duration::from_millis(1));
+    assert_eq!(at_absolute(NOW, just_before), 0);
+    clock.advance(Duration::from_secs(1));
+    let [first, second] = works;
+    drop(first);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(registry.cut(lineage(ANN), EndReason::Revoked), 1);
+    assert_eq!(second.cut_reason(), Some(EndReason::Revoked));
+    drop(second);
+    let finished = |seconds, late| Finished {
+        of: Owner {
+            lineage: lineage(ANN),
+            sid: sid(1),
+            app: "procurement".into(),
+        },
+        at: NOW.plus(Duration::from_secs(seconds)),
+        late: Some(late),
+    };
+    let expected = [finished(1, Late::Finished), finished(2, Late::Cut)];
+    assert_eq!(registry.take_finished(), expected);
+    let slow = open_work(&registry, ANN, &clock);
+    let over = NOW.plus(Duration::from_secs(2));
+    assert_eq!(at_absolute(over, over.plus(DRAIN)), 1);
+    assert_eq!(slow.cut_reason(), Some(EndReason::AbsoluteTimeout));
 }
