@@ -39,6 +39,7 @@ mod stall;
 mod stream;
 mod succession;
 mod tls;
+mod touch;
 mod upgrade;
 mod upstream;
 mod watch;

@@ -267,8 +267,8 @@ fn header_has(parts: &Parts, name: &HeaderName, value: Option<&str>) -> bool {
 mod tests {
     use http::{Method, Request};
 
-    use super::path::normalise;
     use super::client::wants;
+    use super::path::normalise;
     use super::{Routed, route};
     use crate::config::load;
     use crate::domain::access::{Access, Activity};

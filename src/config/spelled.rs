@@ -12,6 +12,7 @@ use super::app::{
     RouteRule, Source, Success,
 };
 use super::device::When;
+use super::passive::FrameRule;
 
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,6 +93,13 @@ pub(super) fn duration(span: Duration) -> String {
     humantime::format_duration(span).to_string()
 }
 
+fn duration_or_off(span: Duration) -> String {
+    match span.is_zero() {
+        true => "off".to_owned(),
+        false => duration(span),
+    }
+}
+
 pub(super) fn sink(sink: &Sink) -> String {
     match sink {
         Sink::Off => "off".to_owned(),
@@ -103,14 +111,23 @@ pub(super) fn sink(sink: &Sink) -> String {
 /// What a route asks for, its limits too.
 pub(super) fn rule(rule: &RouteRule) -> String {
     let [access, activity, on_stale] = rule.words();
+    let RouteRule {
+        access: _,
+        activity: _,
+        on_stale: _,
+        limits,
+        work,
+    } = rule;
     let mut told = vec![access.to_owned(), activity.to_owned(), on_stale.to_owned()];
-    let bounds = rule.limits.bounds();
+    let bounds = limits.bounds();
     told.extend(bounds.idle.map(|after| format!("idle {}", duration(after))));
     told.extend(
         bounds
             .absolute
             .map(|after| format!("absolute {}", duration(after))),
     );
+    told.push(format!("work_max {}", duration_or_off(work.max)));
+    told.push(format!("work_drain {}", duration_or_off(work.drain)));
     told.join(", ")
 }
 
@@ -180,6 +197,15 @@ pub(super) fn logout(recipe: &LogoutRecipe) -> String {
         true => pattern.text(),
         false => format!("{}, status {}", pattern.text(), status.join(" ")),
     }
+}
+
+/// The messages of a WebSocket that are a person's.
+pub(super) fn frames(rule: &FrameRule) -> String {
+    let mut told = format!("{}: {}", rule.path.text, rule.text());
+    if !rule.separator.is_empty() {
+        told.push_str(&format!(", parted by {:?}", rule.separator));
+    }
+    told
 }
 
 pub(super) fn answer(answer: &CustomAnswer) -> String {

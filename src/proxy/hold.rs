@@ -10,7 +10,6 @@ use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::event::build::{EventFacts, late_work_event};
-use crate::store::op::Touched;
 use crate::telemetry::metrics::StoreOp;
 
 use super::Proxy;
@@ -20,9 +19,6 @@ use super::stream::work::{Finished, Held, Late};
 /// loses. A third of the idle timeout where that is shorter.
 const TOUCH_EVERY: Duration = Duration::from_secs(10);
 
-/// Rotations that a touch follows.
-const ROTATIONS_MAX: usize = 3;
-
 /// Whether a session's clock must be moved now to what its work has held it until: the stored
 /// activity is too old, or nothing has moved since and no later touch would tell.
 pub(super) fn must_touch(held: Held, stored: Timestamp, idle: Duration) -> bool {
@@ -31,19 +27,6 @@ pub(super) fn must_touch(held: Held, stored: Timestamp, idle: Duration) -> bool 
 }
 
 impl Proxy {
-    /// Moves the clock of a session that work held; follows rotations.
-    pub(super) async fn touch_for_work(&self, sid: Sid, at: Timestamp) -> Result<(), StoreError> {
-        let mut sid = sid;
-        for _ in 0..=ROTATIONS_MAX {
-            let touch = self.store.touch(sid, at);
-            match self.timed(StoreOp::Touch, touch).await? {
-                Touched::Superseded(successor) => sid = successor,
-                Touched::Alive | Touched::Ended(_) | Touched::Unknown => break,
-            }
-        }
-        Ok(())
-    }
-
     /// Tells the sessions whose work is over when it moved for the last time, and the audit what
     /// finished late.
     ///
@@ -62,7 +45,7 @@ impl Proxy {
             }
         }
         for (sid, at) in last {
-            self.touch_for_work(sid, at).await?;
+            self.touch(sid, at).await?;
         }
         Ok(())
     }

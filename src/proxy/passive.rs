@@ -2,15 +2,10 @@
 
 use crate::domain::access::Activity;
 use crate::domain::decide::Decision;
-use crate::store::op::Touched;
-use crate::telemetry::metrics::StoreOp;
 
 use super::Proxy;
 use super::exchange::Exchange;
 use super::snapshot::AppRuntime;
-
-/// Rotations that a touch follows: more within one exchange are none of a person's doing.
-const ROTATIONS_MAX: usize = 3;
 
 impl Proxy {
     /// The answer's head tells whether its request was a person's: then the idle clock is moved to
@@ -30,18 +25,10 @@ impl Proxy {
             return;
         }
         let Some(live) = &decision.live else { return };
-        let mut sid = live.sid;
-        for _ in 0..=ROTATIONS_MAX {
-            let touch = self.store.touch(sid, exchange.now);
-            match self.timed(StoreOp::Touch, touch).await {
-                Ok(Touched::Alive) => return app.was_active(live, exchange.now),
-                Ok(Touched::Superseded(successor)) => sid = successor,
-                Ok(Touched::Ended(_) | Touched::Unknown) => return,
-                Err(error) => {
-                    tracing::debug!(%error, "an activity that its answer told is lost");
-                    return;
-                }
-            }
+        match self.touch(live.sid, exchange.now).await {
+            Ok(true) => app.was_active(live, exchange.now),
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%error, "an activity that its answer told is lost"),
         }
     }
 }

@@ -16,12 +16,10 @@ use crate::telemetry::metrics::StoreOp;
 
 use super::Proxy;
 use super::stream::registry::StreamKey;
+use super::touch::ROTATIONS_MAX;
 
 /// How long one touch stands for the messages that follow.
 const COALESCE: Duration = Duration::from_secs(1);
-
-/// Rotations that a touch follows.
-const ROTATIONS_MAX: usize = 3;
 
 impl Proxy {
     /// Touches the session of a stream whenever a person is heard; at most once a second, and then

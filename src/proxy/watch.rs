@@ -99,7 +99,7 @@ impl Proxy {
                         if let Some(held) = held
                             && must_touch(*held, stored, limits.idle.after)
                         {
-                            self.touch_for_work(key.sid, held.until).await?;
+                            self.touch(key.sid, held.until).await?;
                         }
                     }
                     on_route => self.cut_on_route(key, &on_route, now),

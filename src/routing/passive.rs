@@ -28,9 +28,7 @@ pub(super) fn settle(
     if routed.rule.activity == Activity::Passive {
         return;
     }
-    let raw = path
-        .differs()
-        .then(|| without_parameters(parts.uri.path()));
+    let raw = path.differs().then(|| without_parameters(parts.uri.path()));
     let is_meant = |rule: &PassiveRule| {
         let by = |path: &str| met(&rule.pattern, parts, path) != Met::Nowhere;
         by(path.as_str()) || raw.as_deref().is_some_and(by)

@@ -136,10 +136,11 @@ fn a_role_that_goes_is_told_without_a_line() {
 #[test]
 fn routes_and_recipes_are_told_in_one_line_each() {
     let rule = "authenticated, active, refuse, idle";
+    let work = "work_max 30m, work_drain 2m";
     let route = change(
         "apps.orders.routes POST /pay/**",
-        &format!("{rule} 2m"),
-        &format!("{rule} 1m, absolute 1h"),
+        &format!("{rule} 2m, {work}"),
+        &format!("{rule} 1m, absolute 1h, {work}"),
         31,
     );
     changes(&[("\"2m\"", "\"1m\"\nabsolute = \"1h\"")], &[route]);

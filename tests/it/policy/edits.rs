@@ -269,7 +269,8 @@ async fn an_edit_is_in_the_audit_as_what_it_changes() {
     assert!(idle["line"].is_u64());
     let poll = &changes[1];
     assert_eq!(poll["key"], "apps.procurement.routes /poll");
-    assert_eq!(poll["after"], "authenticated, passive, refuse");
+    let after = "authenticated, passive, refuse, work_max 30m, work_drain 2m";
+    assert_eq!(poll["after"], after);
     assert_eq!((changes.len(), &edit["left_out"]), (2, &0.into()));
 }
 

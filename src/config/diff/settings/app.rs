@@ -6,6 +6,7 @@ use super::{List, Value};
 use crate::config::app::{App, Refusals, Upstream};
 use crate::config::carrier::SessionShape;
 use crate::config::lines::RuleLines;
+use crate::config::passive::{PassiveRule, Passivity};
 use crate::config::spelled;
 use crate::config::value::Words;
 
@@ -29,6 +30,7 @@ pub(super) fn add_app(list: &mut List, app: &App, lines: &RuleLines) {
         logouts,
         routes,
         fallback,
+        passivity,
         refusals,
     } = app;
     let key = |setting: &str| format!("apps.{name}.{setting}");
@@ -63,6 +65,12 @@ pub(super) fn add_app(list: &mut List, app: &App, lines: &RuleLines) {
     }
     list.line = line;
     list.add(key("routes"), Value::Order(names));
+    let Passivity { requests, frames } = passivity;
+    list.many(key("passive"), requests.iter().map(PassiveRule::text));
+    list.many(
+        key("person_frames"),
+        frames.iter().map(|rule| spelled::frames(rule)),
+    );
     let Refusals { navigation, script } = refusals;
     for (kind, answer) in [("navigation", navigation), ("script", script)] {
         if let Some(answer) = answer {
