@@ -181,6 +181,8 @@ impl Gateway {
             .push(tokio::spawn(sweeper.run(self.stop.clone())));
         let watch = Arc::clone(&self.proxy).watch_streams(self.stop.clone());
         self.workers.push(tokio::spawn(watch));
+        let tell = Arc::clone(&self.proxy).tell_of_work(self.stop.clone());
+        self.workers.push(tokio::spawn(tell));
         let watch = Arc::clone(&self.proxy).watch_adoptions(self.stop.clone());
         self.workers.push(tokio::spawn(watch));
         self.workers.push(tokio::spawn(look_after(

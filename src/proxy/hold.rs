@@ -1,10 +1,13 @@
 //! Running work is not idle: the touches with which it holds its session's clock, and what is told
 //! of work that finished behind the absolute timeout.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::identity::Sid;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
 use crate::domain::resolve::Setting;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
@@ -19,6 +22,12 @@ use super::stream::work::{Finished, Held, Late};
 /// loses. A third of the idle timeout where that is shorter.
 const TOUCH_EVERY: Duration = Duration::from_secs(10);
 
+/// Sessions that are told at a time.
+const LANES_MAX: usize = 64;
+
+/// How long after a failure of the store what waits is told again.
+const AGAIN_AFTER: Duration = Duration::from_millis(300);
+
 /// Whether a session's clock must be moved now to what its work has held it until: the stored
 /// activity is too old, or nothing has moved since and no later touch would tell.
 pub(super) fn must_touch(held: Held, stored: Timestamp, idle: Duration) -> bool {
@@ -27,25 +36,63 @@ pub(super) fn must_touch(held: Held, stored: Timestamp, idle: Duration) -> bool 
 }
 
 impl Proxy {
-    /// Tells the sessions whose work is over when it moved for the last time, and the audit what
-    /// finished late.
-    ///
-    /// # Errors
-    /// When the store does not answer: sessions lose what the last touch did not tell.
-    pub(super) async fn tell_finished(&self) -> Result<(), StoreError> {
-        let mut last: HashMap<Sid, Timestamp> = HashMap::new();
-        for finished in self.streams.take_finished() {
-            let sid = finished.of.sid;
-            match finished.late {
-                Some(late) => self.tell_late(&finished, late).await?,
-                None => {
-                    let at = last.entry(sid).or_insert(finished.at);
-                    *at = finished.at.max(*at);
+    /// Tells sessions and the audit what work did, until told to stop.
+    pub async fn tell_of_work(self: Arc<Self>, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.streams.unsaid().has_some() => {}
+                () = shutdown.cancelled() => return,
+            }
+            if let Err(error) = self.tell_unsaid(&shutdown).await {
+                tracing::debug!(%error, "sessions could not be told of their work");
+                tokio::select! {
+                    () = sleep(AGAIN_AFTER) => {}
+                    () = shutdown.cancelled() => return,
                 }
             }
         }
-        for (sid, at) in last {
-            self.touch(sid, at).await?;
+    }
+
+    /// Tells what waits, several at a time.
+    ///
+    /// # Errors
+    /// When the store does not answer: then the rest waits on.
+    pub(super) async fn tell_unsaid(
+        self: &Arc<Self>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let unsaid = self.streams.unsaid();
+        let dropped = unsaid.take_dropped();
+        if dropped > 0 {
+            tracing::warn!(
+                dropped,
+                "sessions at work, or the audit, miss what their work did"
+            );
+        }
+        let mut lanes = JoinSet::new();
+        for _ in 0..unsaid.len().min(LANES_MAX) {
+            lanes.spawn(Arc::clone(self).tell_in_turn(shutdown.clone()));
+        }
+        let mut told = Ok(());
+        while let Some(lane) = lanes.join_next().await {
+            // One that panicked is counted as a panic.
+            told = told.and(lane.unwrap_or(Ok(())));
+        }
+        told
+    }
+
+    async fn tell_in_turn(self: Arc<Self>, shutdown: CancellationToken) -> Result<(), StoreError> {
+        let unsaid = self.streams.unsaid();
+        while !shutdown.is_cancelled() {
+            if let Some((sid, at)) = unsaid.next_touch() {
+                let touched = self.touch(sid, at).await;
+                touched.inspect_err(|_| unsaid.touch(sid, at))?;
+            } else if let Some((finished, late)) = unsaid.next_late() {
+                let told = self.tell_late(&finished, late).await;
+                told.inspect_err(|_| unsaid.finished_late(finished, late))?;
+            } else {
+                break;
+            }
         }
         Ok(())
     }

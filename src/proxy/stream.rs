@@ -12,5 +12,6 @@ pub(crate) mod progress;
 pub(crate) mod registry;
 mod signal;
 pub(crate) mod tunnel;
+pub(crate) mod unsaid;
 pub(crate) mod websocket;
 pub(crate) mod work;

@@ -36,19 +36,18 @@ impl Proxy {
         let mut looks = interval(EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let looked = tokio::select! {
-                _ = looks.tick() => self.look_at_streams().await,
-                () = self.streams.has_finished() => self.tell_finished().await,
+            tokio::select! {
+                _ = looks.tick() => {}
                 () = shutdown.cancelled() => return,
-            };
-            if let Err(error) = looked {
+            }
+            if let Err(error) = self.look_at_streams().await {
                 tracing::debug!(%error, "streams could not be held against their sessions");
             }
         }
     }
 
-    /// Cuts every stream whose session is not alive, or no longer the one of its id; touches the
-    /// sessions that are at work.
+    /// Cuts every stream whose session is not alive, or no longer the one of its id, and leaves to
+    /// be told which sessions are at work: a look waits for one round trip a batch and nothing else.
     ///
     /// # Errors
     /// When the store does not answer: an outage ends no session, so no stream either.
@@ -65,7 +64,7 @@ impl Proxy {
             };
             for (watched, record) in batch.iter().zip(found.records) {
                 if let Some(record) = record {
-                    self.hold_against(watched, record, look).await?;
+                    self.hold_against(watched, record, look);
                 }
             }
         }
@@ -73,16 +72,16 @@ impl Proxy {
     }
 
     /// Holds the streams of one session against its record.
-    async fn hold_against(
+    fn hold_against(
         &self,
         Watched { key, held }: &Watched,
         mut record: Record,
         Look { config, cuts, now }: Look<'_>,
-    ) -> Result<(), StoreError> {
+    ) {
         // A login took the id over: in place, or as the successor of an anonymous one.
         if record.session.lineage != key.lineage {
             self.cut(key.lineage, EndReason::Reauthenticated, now);
-            return Ok(());
+            return;
         }
         // It is judged by what its work will have told the store.
         let stored = record.last_active;
@@ -99,7 +98,7 @@ impl Proxy {
                         if let Some(held) = held
                             && must_touch(*held, stored, limits.idle.after)
                         {
-                            self.touch(key.sid, held.until).await?;
+                            self.streams.unsaid().touch(key.sid, held.until);
                         }
                     }
                     on_route => self.cut_on_route(key, &on_route, now),
@@ -121,7 +120,6 @@ impl Proxy {
                 self.cut(key.lineage, reason, over);
             }
         }
-        Ok(())
     }
 
     /// Cuts the streams of a living session that its route would no longer admit. The next request

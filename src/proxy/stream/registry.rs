@@ -10,8 +10,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
-
 use crate::domain::decide::Live;
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::limits::RouteBounds;
@@ -19,15 +17,12 @@ use crate::domain::session::EndReason;
 use crate::domain::time::Timestamp;
 
 use super::signal::CutSignal;
-use super::work::{Finished, Held, Owner, Work};
+use super::unsaid::Unsaid;
+use super::work::{Held, Owner, Work};
 
 /// Streams that one gateway runs at a time, at most. More would be more connections than a
 /// process has descriptors for; it bounds the registry at some 40 MiB.
 pub(crate) const STREAMS_MAX: usize = 1 << 17;
-
-/// Pieces of work that are over and whose sessions were not told yet, at most; those of the third
-/// of a second between two looks. Beyond it, a session loses what the last touch did not tell.
-const FINISHED_MAX: usize = 1 << 14;
 
 /// Parts with a lock of their own: enough that cores seldom meet at one.
 const SHARDS: usize = 64;
@@ -90,9 +85,7 @@ struct Shared {
     open: [AtomicUsize; 2],
     hasher: RandomState,
     shards: [Mutex<Shard>; SHARDS],
-    finished: Mutex<Vec<Finished>>,
-    /// Notified when work is over.
-    has_finished: Notify,
+    unsaid: Unsaid,
 }
 
 /// Streams that nobody cut yet, ordered so that those of a lineage stand together.
@@ -119,8 +112,7 @@ impl StreamRegistry {
             open: Default::default(),
             hasher: RandomState::new(),
             shards: std::array::from_fn(|_| Mutex::default()),
-            finished: Mutex::default(),
-            has_finished: Notify::new(),
+            unsaid: Unsaid::default(),
         }))
     }
 
@@ -204,27 +196,17 @@ impl StreamRegistry {
         count
     }
 
-    /// What is over, since this was asked last.
-    pub(crate) fn take_finished(&self) -> Vec<Finished> {
-        std::mem::take(&mut *lock(&self.0.finished))
-    }
-
-    /// Returns when work was over since it returned last.
-    pub(crate) async fn has_finished(&self) {
-        self.0.has_finished.notified().await;
+    /// What is still to be told of work.
+    pub(crate) fn unsaid(&self) -> &Unsaid {
+        &self.0.unsaid
     }
 
     /// Remembers what is left to do for an entry that is gone.
     fn finish(&self, lineage: Lineage, entry: Entry, was_cut: bool) {
         let Entry { sid, app, work, .. } = entry;
         let of = Owner { lineage, sid, app };
-        let Some(finished) = work.and_then(|work| work.end(of, was_cut)) else {
-            return;
-        };
-        let mut waiting = lock(&self.0.finished);
-        if waiting.len() < FINISHED_MAX {
-            waiting.push(finished);
-            self.0.has_finished.notify_one();
+        if let Some(finished) = work.and_then(|work| work.end(of, was_cut)) {
+            self.0.unsaid.finished(finished);
         }
     }
 

@@ -1,6 +1,13 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::app::WorkLimits;
 use crate::domain::session::EndReason;
-use crate::proxy::bench::{live, new, proxy, sid, user};
+use crate::proxy::bench::{NOW, live, new, proxy, sid, user};
 use crate::proxy::stream::registry::{StreamKey, StreamKind};
+use crate::proxy::stream::work::Terms;
 
 #[tokio::test]
 async fn no_stream_goes_on_under_a_session_of_another_lineage() {
@@ -15,4 +22,29 @@ async fn no_stream_goes_on_under_a_session_of_another_lineage() {
     proxy.look_at_streams().await.unwrap();
     let cut = opened.each_ref().map(|stream| stream.cut_reason());
     assert_eq!(cut, [Some(EndReason::Reauthenticated), None]);
+}
+
+#[tokio::test]
+async fn no_touch_is_waited_for_before_the_streams_of_a_look_are_cut() {
+    let proxy = Arc::new(proxy());
+    let session = user(&proxy, 1);
+    proxy.store.create(sid(1), new(&session)).await.unwrap();
+    let limits = WorkLimits {
+        max: Duration::from_secs(60),
+        drain: Duration::ZERO,
+    };
+    let terms = Terms { began: NOW, limits };
+    let key = StreamKey::of(&live(&proxy, sid(1), &session), &session.app);
+    let work = proxy.streams.open_work(key, terms, &proxy.clock).unwrap();
+    proxy.clock.advance(Duration::from_secs(20));
+    work.answered();
+    proxy.look_at_streams().await.unwrap();
+    let last_active = async || {
+        let found = proxy.store.look_up(&[sid(1)]).await.unwrap();
+        found.records[0].as_ref().unwrap().last_active
+    };
+    assert_eq!(last_active().await, NOW, "the look itself told it");
+    let told = proxy.tell_unsaid(&CancellationToken::new()).await;
+    told.unwrap();
+    assert_eq!(last_active().await, NOW.plus(Duration::from_secs(20)));
 }
