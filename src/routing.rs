@@ -10,6 +10,7 @@ pub(crate) mod query;
 
 use std::sync::Arc;
 
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
@@ -46,6 +47,19 @@ impl Routed {
     /// even if the client leaves.
     pub(crate) fn changes_session(&self) -> bool {
         !self.logins.is_empty() || self.logout.is_some()
+    }
+
+    /// Whether it may hold its session's clock while its answer is waited for: it is a person's, or
+    /// nothing but a 304 would tell that it is none, which HTTP knows as an answer to a request that
+    /// asks what has changed (RFC 9110, 15.4.5).
+    pub(crate) fn may_hold(&self, parts: &Parts) -> bool {
+        let by_304_alone = || {
+            self.passive_at
+                .iter()
+                .all(|at| *at == StatusCode::NOT_MODIFIED)
+        };
+        self.rule.activity == Activity::Active
+            && (self.passive_at.is_empty() || (by_304_alone() && !asks_what_changed(parts)))
     }
 
     pub(crate) fn facts(&self, method: &Method, client: Client) -> RequestFacts {
@@ -242,6 +256,12 @@ fn met(pattern: &RequestPattern, parts: &Parts, path: &str) -> Met {
         .map(|(name, value)| query::has(found, name, value.as_deref()))
         .min()
         .unwrap_or(Met::Everywhere)
+}
+
+/// Whether its conditions let it be answered with a 304 (RFC 9110, 13.2.2).
+fn asks_what_changed(parts: &Parts) -> bool {
+    let asks = [IF_NONE_MATCH, IF_MODIFIED_SINCE].map(|name| parts.headers.contains_key(name));
+    matches!(parts.method, Method::GET | Method::HEAD) && asks.contains(&true)
 }
 
 fn header_has(parts: &Parts, name: &HeaderName, value: Option<&str>) -> bool {

@@ -192,6 +192,17 @@ impl Bodies<'_> {
         }
     }
 
+    /// The head of the answer told whether it is work: on these terms, or none of a person's.
+    pub(crate) fn proved(&mut self, work: Option<Terms>) {
+        if self.work.is_some() && work.is_some() {
+            return;
+        }
+        if let Some(opened) = self.opened.take() {
+            opened.disown();
+        }
+        self.work = work;
+    }
+
     /// A stream is no work: its app may send for ever.
     fn mind_streams(&mut self, headers: &HeaderMap) {
         let is_stream = |kind: &HeaderValue| kind.as_bytes().starts_with(EVENT_STREAM);

@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 
 use crate::clock;
 use crate::config::app::{HostHeader, Source};
-use crate::domain::access::{Access, Activity, Client, RequestFacts};
+use crate::domain::access::{Access, Client, RequestFacts};
 use crate::domain::decide::{Decision, Stale, Verdict};
 use crate::routing::Routed;
 
@@ -55,14 +55,14 @@ pub(crate) async fn pass_on(
         ..
     } = *admitted;
     let facts = routed.facts(&parts.method, exchange.kind);
-    let is_active = facts.activity == Activity::Active;
+    let may_hold = routed.may_hold(&parts);
     let mut bodies = Bodies {
         proxy,
         app: &app,
         live: decision.live.as_ref(),
         from_trusted: exchange.peer.is_trusted(),
         within: exchange.snapshot.config.waits.body,
-        work: is_active.then(|| terms(exchange, &routed)),
+        work: may_hold.then(|| terms(exchange, &routed)),
         opened: None,
     };
     let (body, attempt) = bodies.read_request(&routed, &mut parts, body).await?;
@@ -82,7 +82,7 @@ pub(crate) async fn pass_on(
     bodies.answered();
     if !routed.passive_at.is_empty() {
         let is_passive = routed.passive_at.contains(&parts.status);
-        bodies.work = (!is_passive).then(|| terms(exchange, &routed));
+        bodies.proved((!is_passive).then(|| terms(exchange, &routed)));
         Box::pin(proxy.settle_activity(exchange, &app, &decision, is_passive)).await;
     }
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {

@@ -68,6 +68,13 @@ impl StreamHandle {
         }
     }
 
+    /// It turned out to be no person's: what it did moves no clock.
+    pub(crate) fn disown(&self) {
+        if let Some(pace) = &self.0.pace {
+            pace.disown();
+        }
+    }
+
     /// Bytes passed.
     pub(super) fn moved(&self) {
         if let Some(pace) = &self.0.pace {

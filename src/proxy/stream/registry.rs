@@ -218,7 +218,7 @@ impl StreamRegistry {
             let mut shard = lock(shard);
             let first_of_shard = watched.len();
             for ((lineage, _), entry) in &mut shard.streams {
-                let held = entry.work.as_mut().map(|work| work.look(now));
+                let held = entry.work.as_mut().and_then(|work| work.look(now));
                 let of_shard: &mut [Watched] = &mut watched[first_of_shard..];
                 let mut of_lineage = of_shard
                     .iter_mut()

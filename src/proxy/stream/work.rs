@@ -38,6 +38,8 @@ struct Inner {
     moved_ms: AtomicU64,
     /// Whether the head of the answer has come.
     is_answered: AtomicBool,
+    /// Whether its answer told that it is no person's.
+    is_disowned: AtomicBool,
 }
 
 impl Pace {
@@ -46,6 +48,7 @@ impl Pace {
             clock,
             moved_ms: AtomicU64::new(began.as_millis()),
             is_answered: AtomicBool::new(false),
+            is_disowned: AtomicBool::new(false),
         }))
     }
 
@@ -59,6 +62,15 @@ impl Pace {
     pub(super) fn answered(&self) {
         self.moved();
         self.0.is_answered.store(true, Ordering::Release);
+    }
+
+    /// It is no person's.
+    pub(super) fn disown(&self) {
+        self.0.is_disowned.store(true, Ordering::Release);
+    }
+
+    fn is_disowned(&self) -> bool {
+        self.0.is_disowned.load(Ordering::Acquire)
     }
 
     fn moved_at(&self) -> Timestamp {
@@ -98,15 +110,18 @@ impl Work {
         }
     }
 
-    /// How it holds its session's clock by now.
-    pub(super) fn look(&mut self, now: Timestamp) -> Held {
+    /// How it holds its session's clock by now; not at all, where it turned out to be no person's.
+    pub(super) fn look(&mut self, now: Timestamp) -> Option<Held> {
+        if self.pace.is_disowned() {
+            return None;
+        }
         let until = self.held_until(now);
         let stands_still = until == self.told;
         self.told = until;
-        Held {
+        Some(Held {
             until,
             stands_still,
-        }
+        })
     }
 
     fn held_until(&self, now: Timestamp) -> Timestamp {
@@ -137,7 +152,7 @@ impl Work {
             return Some(Finished { of, at: now, late });
         }
         let is_short = now.since(self.terms.began) < WORK_FROM;
-        (!is_short && !was_cut).then(|| Finished {
+        (!is_short && !was_cut && !self.pace.is_disowned()).then(|| Finished {
             of,
             at: self.held_until(now),
             late: None,
@@ -191,11 +206,11 @@ mod tests {
         BEGAN.plus(Duration::from_millis(millis))
     }
 
-    fn held(millis: u64, stands_still: bool) -> Held {
-        Held {
+    fn held(millis: u64, stands_still: bool) -> Option<Held> {
+        Some(Held {
             until: after(millis),
             stands_still,
-        }
+        })
     }
 
     fn owner() -> Owner {
@@ -273,6 +288,17 @@ mod tests {
         assert_eq!(ended(999, false), None);
         assert_eq!(ended(1000, false), Some(after(10)));
         assert_eq!(ended(1000, true), None);
+    }
+
+    #[test]
+    fn no_work_that_is_no_persons_holds_or_tells_anything() {
+        let (mut work, progress, pace, clock) = upload();
+        progress.finish(Direction::ToUpstream);
+        assert_eq!(work.look(after(300)), held(300, false));
+        pace.disown();
+        assert_eq!(work.look(after(600)), None);
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(work.end(owner(), false), None);
     }
 
     #[test]

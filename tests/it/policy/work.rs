@@ -181,6 +181,36 @@ async fn a_passive_request_never_holds() {
     never_holds("[[apps.passive]]\npath = \"/other/**\"\n").await;
 }
 
+const NOTHING_NEW: &str = "[[apps.passive]]\nstatus = [304]\n";
+
+#[tokio::test]
+async fn no_rule_about_304_keeps_a_slow_answer_to_anything_else_from_holding() {
+    let mut desk = Desk::with(&policy("", NOTHING_NEW)).await;
+    let asked = desk.asks(&desk.browser, "/slow").await;
+    desk.holds_for("14m").await;
+    desk.holds_for("14m").await;
+    desk.gate.open();
+    assert_eq!(asked.await.expect("it is answered").text(), "done");
+    desk.gateway.advance(span("14m"));
+    is_served(&desk.app, &mut desk.browser, "/home").await;
+}
+
+#[tokio::test]
+async fn a_request_that_its_answer_may_call_passive_never_holds() {
+    never_holds("[[apps.passive]]\npath = \"/other/**\"\nstatus = [204]\n").await;
+}
+
+#[tokio::test]
+async fn what_proves_to_be_a_persons_by_its_answer_holds_from_then_on() {
+    let tables = "[[apps.passive]]\nstatus = [204]\n";
+    let desk = Desk::with(&policy("", tables)).await;
+    let (mut body, chunks) = desk.downloads("/report").await;
+    for _ in 0..2 {
+        desk.gateway.advance(span("14m 59s 999ms"));
+        desk.touched_by(passes(&mut body, &chunks)).await;
+    }
+}
+
 #[tokio::test]
 async fn where_work_max_is_off_nothing_holds() {
     never_holds("[[apps.routes]]\npath = \"/other/**\"\nwork_max = \"off\"\n").await;
