@@ -6,6 +6,7 @@
 
 pub mod request;
 pub mod session;
+mod setting;
 
 #[cfg(test)]
 mod tests;
@@ -18,13 +19,15 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::config::app::App;
 use crate::domain::access::{Access, OnStale};
-use crate::domain::limits::{DeviceId, LimitKind, Limits, RouteBounds, Rule};
+use crate::domain::device::Seen;
+use crate::domain::limits::{LimitKind, Limits, RouteBounds, Rule};
 use crate::domain::resolve::{Candidate, Facts, Holder, Setting};
 use crate::domain::session::Session;
 use crate::routing::Routed;
 use crate::store::event::build::rule_text;
 
 use request::{Described, Found};
+use setting::{besides, setting};
 
 /// Whose limits are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +36,8 @@ pub enum Who<'a> {
     Anybody {
         /// What a login told of him, where there was one.
         holder: Holder<'a>,
-        /// The class of his device; none for one that no class matches.
-        device: Option<DeviceId>,
+        /// His device, where it is told by its class; else the request tells, or no class matches.
+        device: Seen,
     },
     /// The owner of this session.
     Session(&'a Session),
@@ -154,13 +157,21 @@ pub fn explain(
     request: Option<&Described>,
 ) -> Result<Explanation, request::Unanswerable> {
     let found = found(app, request)?;
-    let setting = setting(app, found.as_ref());
+    let setting = setting(config, app, request, found.as_ref());
     let policy = &config.policy;
     let (limits, mut judged, facts) = match who {
         Who::Anybody { holder, device } => {
+            let recorded = match (device, setting.seen) {
+                (Seen::On(class), _) | (Seen::Nobody, Seen::On(class)) => class,
+                (Seen::Nobody, Seen::Nobody) => None,
+            };
+            let setting = Setting {
+                seen: Seen::Nobody,
+                ..setting
+            };
             let facts = Facts {
                 holder,
-                recorded: device,
+                recorded,
                 setting,
             };
             (policy.resolve(facts), policy.candidates(facts), facts)
@@ -189,9 +200,13 @@ pub fn explain(
         device: match who {
             Who::Session(session) => session.device.as_deref().map(str::to_owned),
             Who::Anybody { .. } if policy.devices.is_empty() => None,
-            Who::Anybody { device, .. } => Some(policy.name_of_device(device).to_owned()),
+            Who::Anybody { .. } => Some(policy.name_of_device(facts.recorded).to_owned()),
         },
-        request: found.map(|found| route_said(config, app, &found)),
+        request: found.map(|found| {
+            let mut said = route_said(config, app, &found);
+            said.notes.extend(besides(config, app, who, request));
+            said
+        }),
         idle,
         absolute,
         candidates: judged
@@ -203,14 +218,6 @@ pub fn explain(
 
 fn found(app: &App, request: Option<&Described>) -> Result<Option<Found>, request::Unanswerable> {
     request.map(|request| request.find(app)).transpose()
-}
-
-/// Where a session is judged: in its app, at a request where there is one.
-fn setting(app: &App, found: Option<&Found>) -> Setting {
-    Setting {
-        route: found.map_or(RouteBounds::default(), |found| found.routed.rule.limits),
-        ..Setting::of_app(app.bounds)
-    }
 }
 
 /// Puts every route of the app with limits of its own in the place of those few that `resolve` was

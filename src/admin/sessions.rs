@@ -87,32 +87,38 @@ fn rank(state: Standing) -> u8 {
     }
 }
 
-/// The request that a query describes: `path`, `method` and any number of `header`; none without
-/// a path. What is spelled otherwise is refused, so that no typing error changes the answer.
+/// The request that a query describes: `path`, `method`, `client` and any number of `header`; none
+/// without a path. What is spelled otherwise is refused, so that no typing error changes the answer.
 fn described(query: &str) -> Result<Option<Described>, Problem> {
-    let (mut path, mut method, mut headers) = (None, None, Vec::new());
+    let (mut path, mut method, mut client) = (None, None, None);
+    let mut headers = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*name {
             "path" if path.is_none() => path = Some(value),
             "method" if method.is_none() => method = Some(value),
+            "client" if client.is_none() => client = Some(value),
             "header" if headers.len() < HEADERS_MAX => headers.push(value),
             _ => return Err(Problem::QUERY_MALFORMED),
         }
     }
-    match path {
-        Some(path) => Described::new(&path, method.as_deref(), &headers)
-            .map(Some)
-            .map_err(problem),
-        None if method.is_none() && headers.is_empty() => Ok(None),
-        None => Err(Problem::QUERY_MALFORMED),
-    }
+    let Some(path) = path else {
+        let says_nothing = method.is_none() && client.is_none() && headers.is_empty();
+        return says_nothing.then_some(None).ok_or(Problem::QUERY_MALFORMED);
+    };
+    let request = Described::new(&path, method.as_deref(), &headers);
+    let request = request.and_then(|request| match client {
+        Some(client) => request.of_client(&client),
+        None => Ok(request),
+    });
+    request.map(Some).map_err(problem)
 }
 
 fn problem(unanswerable: Unanswerable) -> Problem {
     match unanswerable {
-        Unanswerable::Target(_) | Unanswerable::Method(_) | Unanswerable::Header(_) => {
-            Problem::QUERY_MALFORMED
-        }
+        Unanswerable::Target(_)
+        | Unanswerable::Method(_)
+        | Unanswerable::Header(_)
+        | Unanswerable::Client(_) => Problem::QUERY_MALFORMED,
         Unanswerable::Path(sentence) => Problem::path_refused(sentence),
         Unanswerable::Elsewhere { .. } => Problem::PATH_ELSEWHERE,
     }

@@ -485,6 +485,8 @@ async fn what_cannot_be_explained_is_a_problem_of_its_own() {
         "?path=shop",
         "?path=/shop&path=/x",
         "?path=/shop&header=x",
+        "?path=/shop&client=x",
+        "?client=10.0.0.1",
     ] {
         admin
             .explain(lineage, query)

@@ -12,8 +12,7 @@ use crate::config::Config;
 use crate::config::app::App;
 use crate::config::fault::Look;
 use crate::config::load::load;
-use crate::domain::device::OTHER;
-use crate::domain::limits::DeviceId;
+use crate::domain::device::{OTHER, Seen};
 use crate::domain::policy::RoleName;
 use crate::domain::resolve::Holder;
 use crate::explain::request::{Described, Unanswerable};
@@ -39,7 +38,7 @@ pub(super) struct ExplainArgs {
     /// A group that the app told of him; may be repeated
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
-    /// The class of the device; without it, one that no class matches
+    /// The class of the device; without it, what the headers and the client's address tell
     #[arg(long)]
     device: Option<String>,
     /// The path that is asked for, as it is sent; a query may follow
@@ -51,6 +50,9 @@ pub(super) struct ExplainArgs {
     /// A header of the request, `Name: value`; may be repeated
     #[arg(long = "header", value_name = "HEADER", requires = "path")]
     headers: Vec<String>,
+    /// The address of the client, by which some classes of devices are known
+    #[arg(long, value_name = "ADDRESS", requires = "path")]
+    client: Option<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -110,7 +112,13 @@ fn answer(config: &Config, args: &ExplainArgs) -> Result<String, ExplainError> {
         device: device(config, args.device.as_deref())?,
     };
     let request = match &args.path {
-        Some(path) => Some(Described::new(path, Some(&args.method), &args.headers)?),
+        Some(path) => {
+            let request = Described::new(path, Some(&args.method), &args.headers)?;
+            Some(match &args.client {
+                Some(client) => request.of_client(client)?,
+                None => request,
+            })
+        }
         None => None,
     };
     let explanation = explain(config, app, who, request.as_ref())?;
@@ -159,11 +167,13 @@ fn roles(config: &Config, args: &ExplainArgs) -> Result<Option<Vec<RoleName>>, E
 }
 
 /// The class of a name, where it is one of the policy's.
-fn device(config: &Config, name: Option<&str>) -> Result<Option<DeviceId>, ExplainError> {
+fn device(config: &Config, name: Option<&str>) -> Result<Seen, ExplainError> {
     let policy = &config.policy;
+    let of_class = |class| Seen::On(Some(class));
     match name {
-        None | Some(OTHER) => Ok(None),
-        Some(name) => policy.device_named(name).map(Some).ok_or_else(|| {
+        None => Ok(Seen::Nobody),
+        Some(OTHER) => Ok(Seen::On(None)),
+        Some(name) => policy.device_named(name).map(of_class).ok_or_else(|| {
             let known = policy.devices.iter().map(|class| class.name.to_string());
             ExplainError::NoSuchDevice {
                 name: name.to_owned(),

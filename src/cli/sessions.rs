@@ -55,6 +55,9 @@ pub(super) struct SessionArgs {
     /// A header of it, `Name: value`; may be repeated
     #[arg(long = "header", value_name = "HEADER", requires = "path")]
     headers: Vec<String>,
+    /// The address of its client, by which some classes of devices are known
+    #[arg(long, value_name = "ADDRESS", requires = "path")]
+    client: Option<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -110,7 +113,8 @@ async fn explain(args: &SessionArgs) -> Result<String, AdminError> {
     let path = args.path.iter().map(|path| ("path", path));
     let method = args.method.iter().map(|method| ("method", method));
     let headers = args.headers.iter().map(|header| ("header", header));
-    query.extend_pairs(path.chain(method).chain(headers));
+    let client = args.client.iter().map(|client| ("client", client));
+    query.extend_pairs(path.chain(method).chain(headers).chain(client));
     let lineage: String = form_urlencoded::byte_serialize(args.lineage.as_bytes()).collect();
     let target = format!("/v1/sessions/{lineage}/explain?{}", query.finish());
     let text = args.at.call(Method::GET, &target, None).await?;

@@ -24,8 +24,10 @@ const PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
 pub struct Devices(pub Vec<DeviceRule>);
 
 impl Devices {
-    /// On what a request was made; nobody asks where there are no classes.
-    pub fn seen(&self, headers: &HeaderMap, client: IpAddr) -> Seen {
+    /// On what a request was made; nobody asks where there are no classes. Without the client's
+    /// address, it is in no network.
+    pub fn seen(&self, headers: &HeaderMap, client: impl Into<Option<IpAddr>>) -> Seen {
+        let client = client.into();
         if self.0.is_empty() {
             return Seen::Nobody;
         }
@@ -42,7 +44,7 @@ pub struct DeviceRule {
 }
 
 impl DeviceRule {
-    fn matches(&self, headers: &HeaderMap, client: IpAddr) -> bool {
+    fn matches(&self, headers: &HeaderMap, client: Option<IpAddr>) -> bool {
         self.when.iter().any(|when| when.matches(headers, client))
     }
 
@@ -71,7 +73,8 @@ pub struct When {
 }
 
 impl When {
-    fn matches(&self, headers: &HeaderMap, client: IpAddr) -> bool {
+    fn matches(&self, headers: &HeaderMap, client: Option<IpAddr>) -> bool {
+        let is_in = |network: &IpNet| client.is_some_and(|client| network.contains(&client));
         let has = |name: &HeaderName, is: &dyn Fn(&[u8]) -> bool| {
             let mut values = headers.get_all(name).iter();
             values.any(|value| is(value.as_bytes()))
@@ -89,11 +92,7 @@ impl When {
             let mut known = self.platform.iter();
             known.any(|name| name.as_bytes().eq_ignore_ascii_case(value))
         };
-        (self.networks.is_empty()
-            || self
-                .networks
-                .iter()
-                .any(|network| network.contains(&client)))
+        (self.networks.is_empty() || self.networks.iter().any(is_in))
             && self.mobile.is_none_or(mobile)
             && (self.platform.is_empty() || has(&PLATFORM, &platform))
             && (self.user_agent.is_empty()

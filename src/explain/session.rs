@@ -4,12 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::domain::cuts::Cuts;
+use crate::domain::device::{Moved, OnDeviceChange};
 use crate::domain::resolve::Setting;
-use crate::domain::session::{Phase, Record};
+use crate::domain::session::{EndReason, Phase, Record};
 use crate::domain::time::Timestamp;
 
 use super::request::{Described, Unanswerable};
-use super::{Explanation, Who, explain, found, millis, setting};
+use super::setting::setting;
+use super::{Explanation, Who, explain, found, millis};
 
 /// A session, and why it has the limits it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +99,7 @@ pub fn explain_session(
         None => (None, Setting::default()),
         Some(app) => {
             let who = Who::Session(&record.session);
-            let at = setting(app, found(app, request)?.as_ref());
+            let at = setting(config, app, request, found(app, request)?.as_ref());
             (Some(explain(config, app, who, request)?), at)
         }
     };
@@ -106,6 +108,15 @@ pub fn explain_session(
         session: said(known, at),
         explanation,
     })
+}
+
+/// Whether the described request would end a session that lives.
+fn is_ended_by_its_device(known: Known<'_>, setting: Setting) -> bool {
+    let moved = known
+        .record
+        .session
+        .moved(&known.config.policy, setting.seen);
+    (moved, setting.on_device_change) == (Moved::Yes, OnDeviceChange::End)
 }
 
 fn said(known: Known<'_>, setting: Setting) -> SessionSaid {
@@ -117,6 +128,9 @@ fn said(known: Known<'_>, setting: Setting) -> SessionSaid {
     } = known;
     let session = &record.session;
     let (state, reason) = match record.phase(&config.policy, setting, cuts, now) {
+        Phase::Live { .. } if is_ended_by_its_device(known, setting) => {
+            ("due", Some(EndReason::DeviceChanged))
+        }
         Phase::Live { .. } => ("live", None),
         Phase::Due(reason) => ("due", Some(reason)),
         Phase::Ended(reason) => ("ended", Some(reason)),

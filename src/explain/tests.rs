@@ -2,6 +2,7 @@ use super::request::{Described, Unanswerable};
 use super::{CandidateSaid, Explanation, Outcome, Who, explain};
 use crate::config::Config;
 use crate::config::load::parse_alone;
+use crate::domain::device::Seen;
 use crate::domain::policy::RoleName;
 use crate::domain::resolve::Holder;
 
@@ -50,7 +51,7 @@ fn of(holder: Holder<'_>, request: Option<&Described>) -> Result<Explanation, Un
     let config = config();
     let who = Who::Anybody {
         holder,
-        device: None,
+        device: Seen::Nobody,
     };
     explain(&config, &config.apps[0], who, request)
 }
@@ -221,24 +222,97 @@ fn what_no_request_can_be_is_refused_with_the_reason() {
     assert!(slash.contains("encoded slash"), "{slash}");
 }
 
+const CLASSES: &str = r#"
+[devices.desk]
+when = [{ networks = ["10.1.0.0/16"] }]
+idle = "13m"
+[devices.mobile]
+when = [{ user_agent = ["Mobile"] }]
+idle = "12m"
+[devices.kiosk]
+when = [{ user_agent = ["Kiosk"] }]
+idle = "2m"
+[roles.buyer.devices.mobile]
+idle = "10m"
+"#;
+
+#[test]
+fn no_header_of_a_described_request_is_left_out_where_it_tells_the_device() {
+    let config = parse_alone(&format!("{POLICY}{CLASSES}"), "curfew.toml");
+    let config = config.unwrap_or_else(|faults| panic!("{faults}")).config;
+    let roles = [RoleName::new("buyer")];
+    let idle = |headers: &[&str], client: Option<&str>, device: Seen| {
+        let mut request = Described::new("/orders/x", None, headers).unwrap();
+        if let Some(client) = client {
+            request = request.of_client(client).unwrap();
+        }
+        let holder = Holder::Authenticated(&roles);
+        let who = Who::Anybody { holder, device };
+        let said = explain(&config, &config.apps[0], who, Some(&request)).unwrap();
+        (said.device.unwrap(), said.idle.after)
+    };
+    let told = |device: &str, idle: &str| (device.to_owned(), idle.to_owned());
+    let nobody = Seen::Nobody;
+    assert_eq!(idle(&[], None, nobody), told("other", "15m"));
+    let phone = ["User-Agent: X Mobile"];
+    assert_eq!(idle(&phone, None, nobody), told("mobile", "10m"));
+    assert_eq!(idle(&phone, Some("10.1.0.7"), nobody), told("desk", "13m"));
+    assert_eq!(idle(&[], Some("10.1.0.7"), nobody), told("desk", "13m"));
+    let kiosk = Seen::On(config.policy.device_named("kiosk"));
+    assert_eq!(idle(&phone, None, kiosk), told("kiosk", "2m"));
+}
+
+#[test]
+fn no_request_that_another_app_answers_is_explained_without_saying_so() {
+    let other = r#"
+[[apps]]
+name = "archive"
+hosts = ["a.example.com"]
+prefix = "/orders/archive"
+upstreams = ["http://10.0.0.2"]
+[apps.session]
+id = "cookie:AID"
+[[apps.logins]]
+path = "/orders/archive/login"
+success = { new_session = true }
+"#;
+    let notes = |hosts: &str, target: &str, headers: &[&str]| {
+        let policy = POLICY.replace("name = \"orders\"", &format!("name = \"orders\"\n{hosts}"));
+        let config = parse_alone(&format!("{policy}{other}"), "curfew.toml");
+        let config = config.unwrap_or_else(|faults| panic!("{faults}")).config;
+        let request = Described::new(target, None, headers).unwrap();
+        let who = Who::Anybody {
+            holder: Holder::Anonymous,
+            device: Seen::Nobody,
+        };
+        let said = explain(&config, &config.apps[0], who, Some(&request)).unwrap();
+        said.request.unwrap().notes
+    };
+    let archive = ["the app archive answers there, and not this one"];
+    let (both, own) = (
+        "hosts = [\"a.example.com\"]",
+        "hosts = [\"a.example.com\", \"b.example.com\"]",
+    );
+    assert_eq!(notes(both, "/orders/archive/7", &[]), archive);
+    assert_eq!(notes(own, "/orders/archive/7", &[]), [""; 0]);
+    let told = ["Host: A.example.com:8443"];
+    assert_eq!(notes(own, "/orders/archive/7", &told), archive);
+    assert_eq!(notes(both, "/orders/7", &[]), [""; 0]);
+    let stranger = ["Host: c.example.com"];
+    assert_eq!(
+        notes(both, "/orders/7", &stranger),
+        ["no app answers there"]
+    );
+}
+
 #[test]
 fn on_a_device_each_rule_that_is_for_others_says_so() {
-    let classes = r#"
-        [devices.mobile]
-        when = [{ user_agent = ["Mobile"] }]
-        idle = "12m"
-        [devices.kiosk]
-        when = [{ user_agent = ["Kiosk"] }]
-        idle = "2m"
-        [roles.buyer.devices.mobile]
-        idle = "10m"
-    "#;
-    let config = parse_alone(&format!("{POLICY}{classes}"), "curfew.toml");
+    let config = parse_alone(&format!("{POLICY}{CLASSES}"), "curfew.toml");
     let config = config.unwrap_or_else(|faults| panic!("{faults}")).config;
     let roles = [RoleName::new("buyer")];
     let who = Who::Anybody {
         holder: Holder::Authenticated(&roles),
-        device: config.policy.device_named("mobile"),
+        device: Seen::On(config.policy.device_named("mobile")),
     };
     let said = explain(&config, &config.apps[0], who, None).unwrap();
     assert_eq!(said.device.as_deref(), Some("mobile"));

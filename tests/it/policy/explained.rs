@@ -71,3 +71,37 @@ async fn a_reload_changes_the_explanation_of_a_live_session() {
     let before = &told["session"]["recorded_under"];
     assert_ne!(before, &told["explanation"]["policy"]);
 }
+
+const CLASSES: &str = "[devices.mobile]\nwhen = [{ user_agent = [\"Mobile\"] }]\nidle = \"4m\"\n";
+
+#[tokio::test]
+async fn no_device_that_a_described_request_tells_is_judged_otherwise_than_the_request_itself() {
+    for (on_change, refusal, note) in [
+        ("record", "", "the change is told, and the session goes on"),
+        (
+            "reauthenticate",
+            "session_device_changed",
+            "refused there until its user logs in on that device",
+        ),
+        ("end", "session_device_changed", "it ends the session"),
+    ] {
+        let app = format!("name = \"procurement\"\non_device_change = \"{on_change}\"");
+        let policy = FORM_APP.replace("name = \"procurement\"", &app);
+        let (_app, gateway, mut browser) = logged_in(&format!("{CLASSES}{policy}"), "buyer").await;
+        let lineage = lineage(&gateway).await;
+        let query = "?path=/home&header=User-Agent:%20Mobile";
+        let told = gateway.explain(&lineage, query).await;
+        let explanation = &told["explanation"];
+        assert_eq!(explanation["idle"]["rule"], "device mobile");
+        let said = format!("on a device mobile, and the session began on other: {note}");
+        assert_eq!(explanation["request"]["notes"][0], said);
+        assert_eq!(
+            told["session"]["reason"] == "device_changed",
+            on_change == "end"
+        );
+        let asked = browser
+            .request("GET", "/home")
+            .header("user-agent", "Mobile");
+        assert_eq!(browser.keep("/home", asked, "").await.refusal(), refusal);
+    }
+}
