@@ -1,10 +1,14 @@
 //! The bodies of an exchange: watched as they pass, or held whole where a recipe reads them.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::OnceLock;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, request, response};
+use http::{HeaderMap, HeaderValue, Response, request, response};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -13,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::config::app::LoginRecipe;
 use crate::domain::decide::Live;
+use crate::domain::session::EndReason;
 use crate::routing::Routed;
 
 use super::Proxy;
@@ -55,6 +60,8 @@ pub(crate) struct Bodies<'a> {
     pub(crate) work: Option<Terms>,
     /// Where they are registered, once one of them is.
     pub(crate) opened: Option<StreamHandle>,
+    /// How far a request's body got that is too short to be registered.
+    pub(crate) short_upload: Option<Progress>,
 }
 
 /// An answer's body, as far as a recipe read it.
@@ -173,15 +180,55 @@ impl Bodies<'_> {
         }
     }
 
-    /// The app takes its time: from now on its answer is work that is waited for.
-    pub(crate) fn begin_work(&mut self) {
+    /// Sends the request and waits for the head of its answer; for the end of its session, where
+    /// that comes first. An answer from which something is to be learned is waited for all the same.
+    pub(crate) async fn send(
+        &mut self,
+        routed: &Routed,
+        parts: request::Parts,
+        body: RequestBody,
+    ) -> Result<Result<Response<Received>, ProxyError>, EndReason> {
+        let app = self.app;
+        let may_be_cut = !routed.changes_session();
+        let cut_with = OnceLock::new();
+        let note = |opened: &Option<StreamHandle>| {
+            if let Some(handle) = opened.as_ref().filter(|_| may_be_cut) {
+                cut_with.get_or_init(|| handle.clone());
+            }
+        };
+        note(&self.opened);
+        let slow = || {
+            self.begin_work();
+            note(&self.opened);
+        };
+        let mut sent = pin!(app.upstreams.send(parts, body, slow));
+        poll_fn(|cx| {
+            let answer = sent.as_mut().poll(cx);
+            let Some(handle) = cut_with.get() else {
+                return answer.map(Ok);
+            };
+            match (handle.cut_reason(), answer) {
+                (Some(reason), _) => Poll::Ready(Err(reason)),
+                (None, Poll::Ready(answer)) => Poll::Ready(Ok(answer)),
+                (None, Poll::Pending) => handle.poll_cut(Direction::ToClient, cx).map(Err),
+            }
+        })
+        .await
+    }
+
+    /// The app takes its time: from now on its answer is work that is waited for, once the whole of
+    /// the request has passed.
+    fn begin_work(&mut self) {
         let (Some(live), None, Some(_)) = (self.live, &self.opened, &self.work) else {
             return;
         };
-        match self.open(live) {
-            // What there is of a body is short, and has passed.
-            Ok(handle) => handle.progress().finish(Direction::ToUpstream),
-            Err(full) => tracing::debug!(%full, "a slow answer does not hold its session"),
+        let upload = self.short_upload.take().unwrap_or_else(|| {
+            let held_whole = Progress::default();
+            held_whole.finish(Direction::ToUpstream);
+            held_whole
+        });
+        if let Err(full) = self.open(live, upload) {
+            tracing::debug!(%full, "a slow answer does not hold its session");
         }
     }
 
@@ -216,15 +263,15 @@ impl Bodies<'_> {
         (self.live, self.opened) = (None, None);
     }
 
-    /// Registers the bodies; both directions are one stream.
-    fn open(&mut self, live: &Live) -> Result<StreamHandle, Full> {
+    /// Registers the bodies, of which so much has passed; both directions are one stream.
+    fn open(&mut self, live: &Live, progress: Progress) -> Result<StreamHandle, Full> {
         if let Some(opened) = &self.opened {
             return Ok(opened.clone());
         }
         let key = StreamKey::of(live, &self.app.app.name);
         let streams = &self.proxy.streams;
         let handle = match self.work {
-            Some(terms) => streams.open_work(key, terms, &self.proxy.clock)?,
+            Some(terms) => streams.open_work(key, terms, progress, &self.proxy.clock)?,
             None => streams.open(key, StreamKind::Body)?,
         };
         self.opened = Some(handle.clone());
@@ -249,11 +296,16 @@ impl Bodies<'_> {
         let is_short = said.is_some_and(|bytes| bytes <= UNWATCHED_BYTES_MAX);
         match self.live {
             Some(live) if !is_short => {
-                let handle = self.open(live).map_err(|_| ProxyError::StreamsFull)?;
+                let opened = self.open(live, Progress::default());
+                let handle = opened.map_err(|_| ProxyError::StreamsFull)?;
                 Ok(CountedBody::cuttable(body, direction, handle))
             }
             _ => {
-                let body = CountedBody::new(body, direction, Progress::default());
+                let progress = Progress::default();
+                if direction == Direction::ToUpstream {
+                    self.short_upload = Some(progress.clone());
+                }
+                let body = CountedBody::new(body, direction, progress);
                 Ok(if is_short {
                     body.within(self.within)
                 } else {

@@ -14,8 +14,8 @@ use super::carriers::CarrierProblem;
 use super::head::HeadProblem;
 use super::stream::body::BodyError;
 
-/// Why a request is answered with an error. Nothing here depends on a session's state: refusals
-/// are no errors.
+/// Why a request is answered with an error. Refusals are none: of a session's state, nothing is
+/// told here but that it ended when the app was at work already.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProxyError {
     #[error("{}", .0.code())]
@@ -48,6 +48,8 @@ pub(crate) enum ProxyError {
     Upstream(#[from] UpstreamFailure),
     #[error("the app switched protocols without being asked to")]
     UpgradeUnasked,
+    #[error("the session ended while the app was at work on the request")]
+    EndedAtWork,
     #[error("no more streams can be watched")]
     StreamsFull,
     #[error("a task of the gateway ended before its answer")]
@@ -187,6 +189,12 @@ impl ProxyError {
                 StatusCode::BAD_GATEWAY,
                 "upgrade_unasked",
                 "The application switched protocols without being asked to.",
+            ),
+            Self::EndedAtWork => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "session_ended_at_work",
+                "Your session ended while the application was at work on what you sent, and nobody \
+                 knows whether it was done. Sign in and look before you send it again.",
             ),
             Self::StreamsFull => (
                 StatusCode::SERVICE_UNAVAILABLE,

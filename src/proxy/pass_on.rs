@@ -8,8 +8,9 @@ use hyper::body::Incoming;
 
 use crate::clock;
 use crate::config::app::{HostHeader, Source};
-use crate::domain::access::{Access, Client, RequestFacts};
+use crate::domain::access::{Access, Client, RequestFacts, Safety};
 use crate::domain::decide::{Decision, Stale, Verdict};
+use crate::domain::session::EndReason;
 use crate::routing::Routed;
 
 use super::Proxy;
@@ -64,6 +65,7 @@ pub(crate) async fn pass_on(
         within: exchange.snapshot.config.waits.body,
         work: may_hold.then(|| terms(exchange, &routed)),
         opened: None,
+        short_upload: None,
     };
     let (body, attempt) = bodies.read_request(&routed, &mut parts, body).await?;
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);
@@ -75,9 +77,15 @@ pub(crate) async fn pass_on(
 
     let asked_uri = parts.uri.clone();
     let asked_at = clock::monotonic();
-    let slow = || bodies.begin_work();
-    let sent = app.upstreams.send(parts, body, slow).await;
+    let sent = bodies.send(&routed, parts, body).await;
+    let (sent, cut) = match sent {
+        Ok(sent) => (sent, None),
+        Err(reason) => (Err(ProxyError::EndedAtWork), Some(reason)),
+    };
     exchange.waited_for_app(clock::monotonic() - asked_at, &sent);
+    if let Some(reason) = cut {
+        return cut_short(&app, facts, reason);
+    }
     let (mut parts, body) = sent?.into_parts();
     bodies.answered();
     if !routed.passive_at.is_empty() {
@@ -123,6 +131,24 @@ pub(crate) async fn pass_on(
     let body = bodies.answer(body, &head.parts.headers).await?;
     let parts = undress(exchange, &app, &decision, &routed, head, &lesson);
     Ok(Response::from_parts(parts, body))
+}
+
+/// What the client gets whose session ended while the app was at work on his request. Where that
+/// may have changed something, nobody knows whether it did: it is no refusal.
+fn cut_short(
+    app: &AppRuntime,
+    facts: RequestFacts,
+    reason: EndReason,
+) -> Result<Response<AnswerBody>, ProxyError> {
+    if facts.safety == Safety::Unsafe {
+        return Err(ProxyError::EndedAtWork);
+    }
+    Ok(respond::refuse(Refusal {
+        app: &app.app,
+        facts,
+        stale: Stale::Ended(reason),
+        expired: Vec::new(),
+    }))
 }
 
 /// What the exchange may do to its session's clock while it runs.

@@ -137,7 +137,10 @@ fn all_that_one_says_must_hold_and_the_first_class_that_matches_counts() {
                 HeaderValue::from_static(value),
             )
         });
-        devices.seen(&headers.collect(), client.parse::<std::net::IpAddr>().unwrap())
+        devices.seen(
+            &headers.collect(),
+            client.parse::<std::net::IpAddr>().unwrap(),
+        )
     };
     let class = |index| Seen::On(Some(DeviceId::at(index)));
     assert_eq!(seen(&[("user-agent", IPHONE)], "10.1.1.1"), class(0));
@@ -145,10 +148,7 @@ fn all_that_one_says_must_hold_and_the_first_class_that_matches_counts() {
     assert_eq!(seen(&[("x-kiosk", "7")], "10.1.1.1"), class(1));
     assert_eq!(seen(&[], "10.1.1.1"), Seen::On(None));
     let none = Devices::default();
-    assert_eq!(
-        none.seen(&HeaderMap::new(), None),
-        Seen::Nobody
-    );
+    assert_eq!(none.seen(&HeaderMap::new(), None), Seen::Nobody);
 }
 
 #[test]

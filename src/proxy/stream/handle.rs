@@ -40,14 +40,15 @@ impl StreamRegistry {
 }
 
 impl StreamRegistry {
-    /// Registers the bodies of an exchange that is work, until the handle's last clone is dropped.
+    /// Registers the bodies of an exchange that is work, of which so much has passed, until the
+    /// handle's last clone is dropped.
     pub(crate) fn open_work(
         &self,
         key: StreamKey,
         terms: Terms,
+        progress: Progress,
         clock: &Clock,
     ) -> Result<StreamHandle, Full> {
-        let progress = Progress::default();
         let pace = Pace::new(clock.clone(), terms.began);
         let work = Work::new(terms, pace.clone(), progress.clone());
         let (signal, registration) = self.register(key, StreamKind::Body, Some(work))?;

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::app::WorkLimits;
 use crate::domain::session::EndReason;
 use crate::proxy::bench::{NOW, live, new, proxy, sid, user};
+use crate::proxy::stream::progress::Progress;
 use crate::proxy::stream::registry::{StreamKey, StreamKind};
 use crate::proxy::stream::work::Terms;
 
@@ -35,7 +36,9 @@ async fn no_touch_is_waited_for_before_the_streams_of_a_look_are_cut() {
     };
     let terms = Terms { began: NOW, limits };
     let key = StreamKey::of(&live(&proxy, sid(1), &session), &session.app);
-    let work = proxy.streams.open_work(key, terms, &proxy.clock).unwrap();
+    let progress = Progress::default();
+    let work = proxy.streams.open_work(key, terms, progress, &proxy.clock);
+    let work = work.unwrap();
     proxy.clock.advance(Duration::from_secs(20));
     work.answered();
     proxy.look_at_streams().await.unwrap();

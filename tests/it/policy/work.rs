@@ -159,7 +159,7 @@ async fn a_slow_answer_holds_its_session_and_the_clock_restarts_when_it_comes() 
 }
 
 /// What is asked for at `/other/slow` holds nothing, while what is at `/slow` does.
-async fn never_holds(tables: &str) {
+async fn never_holds(tables: &str, answered: &str) {
     let desk = Desk::with(&policy("", tables)).await;
     let mut idle = desk.gateway.browser();
     idle.log_in("buyer").await;
@@ -171,14 +171,14 @@ async fn never_holds(tables: &str) {
     let mut busy = desk.browser.clone();
     is_served(&desk.app, &mut busy, "/home").await;
     desk.gate.open();
-    for answer in [waits, asked] {
-        assert_eq!(answer.await.expect("it is answered").text(), "done");
-    }
+    assert_eq!(asked.await.expect("it is answered").text(), "done");
+    let page = waits.await.expect("it is answered");
+    assert!(page.text().contains(answered), "{}", page.text());
 }
 
 #[tokio::test]
 async fn a_passive_request_never_holds() {
-    never_holds("[[apps.passive]]\npath = \"/other/**\"\n").await;
+    never_holds("[[apps.passive]]\npath = \"/other/**\"\n", "done").await;
 }
 
 const NOTHING_NEW: &str = "[[apps.passive]]\nstatus = [304]\n";
@@ -197,7 +197,11 @@ async fn no_rule_about_304_keeps_a_slow_answer_to_anything_else_from_holding() {
 
 #[tokio::test]
 async fn a_request_that_its_answer_may_call_passive_never_holds() {
-    never_holds("[[apps.passive]]\npath = \"/other/**\"\nstatus = [204]\n").await;
+    never_holds(
+        "[[apps.passive]]\npath = \"/other/**\"\nstatus = [204]\n",
+        "done",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -213,7 +217,11 @@ async fn what_proves_to_be_a_persons_by_its_answer_holds_from_then_on() {
 
 #[tokio::test]
 async fn where_work_max_is_off_nothing_holds() {
-    never_holds("[[apps.routes]]\npath = \"/other/**\"\nwork_max = \"off\"\n").await;
+    never_holds(
+        "[[apps.routes]]\npath = \"/other/**\"\nwork_max = \"off\"\n",
+        "session_idle_timeout",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -276,6 +284,51 @@ async fn an_upload_holds_while_it_moves_and_is_cut_once_it_stands_still() {
     assert_eq!(ends[0]["idle_ms"], 900_000);
     drop(stream.write_all(b"4\r\nmore\r\n").await);
     assert_eq!(desk.app.last().body.len(), 8);
+}
+
+#[tokio::test]
+async fn no_end_leaves_anybody_waiting_for_the_answer_of_an_app() {
+    let desk = Desk::with(&policy("", "")).await;
+    let read = desk.asks(&desk.browser, "/slow").await;
+    let (mut browser, before) = (desk.browser.clone(), desk.app.count());
+    let written = tokio::spawn(async move {
+        let sent = browser.request("POST", "/slow");
+        browser.keep("/slow", sent, "amount=7").await
+    });
+    eventually("the app is at it", async || {
+        (desk.app.count() > before).then_some(())
+    })
+    .await;
+    desk.gateway.revoke(json!({ "user": "buyer" })).await;
+    let read = soon("the end of the wait", read).await;
+    assert_eq!(read.expect("it is answered").refusal(), "session_revoked");
+    let written = soon("the end of the wait", written).await;
+    let written = written.expect("it is answered");
+    assert_eq!(written.status, 504);
+    assert!(written.text().contains("session_ended_at_work"));
+}
+
+#[tokio::test]
+async fn no_short_upload_that_stands_still_counts_as_waiting_for_the_app() {
+    let desk = Desk::with(&policy("", "")).await;
+    let mut idle = desk.gateway.browser();
+    idle.log_in("buyer").await;
+    let cookies = idle.jar.header(HOST, "/").expect("a cookie");
+    let connecting = TcpStream::connect(desk.gateway.address).await;
+    let mut stream = connecting.expect("it listens");
+    let head = format!(
+        "POST /upload HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookies}\r\n\
+         Content-Length: 10\r\n\r\nfour"
+    );
+    stream.write_all(head.as_bytes()).await.expect("it reads");
+    eventually("the app is at it", async || {
+        (desk.app.reached("/upload") == 1).then_some(())
+    })
+    .await;
+    let _asked = desk.asks(&desk.browser, "/slow").await;
+    desk.holds_for("14m").await;
+    desk.holds_for("1m").await;
+    is_over(&desk.app, &mut idle, "/home", "session_idle_timeout").await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::domain::limits::RouteBounds;
 use crate::domain::session::EndReason;
 use crate::domain::time::Timestamp;
 use crate::proxy::stream::handle::StreamHandle;
-use crate::proxy::stream::progress::Direction;
+use crate::proxy::stream::progress::{Direction, Progress};
 use crate::proxy::stream::work::{Finished, Late, Owner, Terms};
 
 use super::{Full, StreamKey, StreamKind, StreamRegistry};
@@ -186,7 +186,9 @@ fn open_work(registry: &StreamRegistry, who: u8, clock: &Clock) -> StreamHandle 
             drain: DRAIN,
         },
     };
-    registry.open_work(key(who, 1), terms, clock).unwrap()
+    let progress = Progress::default();
+    let work = registry.open_work(key(who, 1), terms, progress, clock);
+    work.unwrap()
 }
 
 fn held_until(registry: &StreamRegistry, now: Timestamp) -> Option<Timestamp> {
