@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::readiness::Readiness;
@@ -65,9 +65,12 @@ pub struct Gateway {
     drain: CancellationToken,
     /// Stops what serves the clients: sweeper, streams' watch, admin.
     stop: CancellationToken,
+    /// Stops the store's own worker, once nobody else writes.
+    release: CancellationToken,
     /// Stops the audit, last of all.
     close: CancellationToken,
     workers: Vec<JoinHandle<()>>,
+    keeper: JoinHandle<()>,
     audit: JoinHandle<()>,
 }
 
@@ -124,7 +127,7 @@ impl Gateway {
             entropy,
             Arc::clone(&telemetry),
         ));
-        let [drain, stop, close] = [(); 3].map(|()| CancellationToken::new());
+        let [drain, stop, release, close] = [(); 4].map(|()| CancellationToken::new());
         let mut gateway = Self {
             addresses: listening.iter().map(Listening::address).collect(),
             admin_address: admin_socket
@@ -135,6 +138,10 @@ impl Gateway {
             nudge: Arc::new(Notify::new()),
             look_at_all: Arc::default(),
             workers: Vec::new(),
+            keeper: tokio::spawn({
+                let (store, release) = (Arc::clone(&store), release.clone());
+                async move { store.run(release).await }
+            }),
             audit: tokio::spawn(audit.run(close.clone())),
             config: current,
             proxy,
@@ -144,6 +151,7 @@ impl Gateway {
             reopen,
             drain,
             stop,
+            release,
             close,
         };
         gateway.meet_store().await;
@@ -165,10 +173,6 @@ impl Gateway {
     }
 
     fn spawn_workers(&mut self, config: &Arc<Config>, admin: Option<TcpListener>) {
-        let store = Arc::clone(&self.store);
-        let stop = self.stop.clone();
-        self.workers
-            .push(tokio::spawn(async move { store.run(stop).await }));
         let sweeper = Sweeper {
             store: Arc::clone(&self.store),
             clock: self.clock.clone(),
@@ -261,15 +265,19 @@ impl Gateway {
         self.proxy.drain(wait).await;
         self.stop.cancel();
         for worker in self.workers {
-            if let Err(error) = worker.await {
-                tracing::error!(%error, "a part of the gateway ended badly");
-            }
+            told_if_bad(worker.await);
         }
+        self.release.cancel();
+        told_if_bad(self.keeper.await);
         self.close.cancel();
-        if let Err(error) = self.audit.await {
-            tracing::error!(%error, "the audit ended badly");
-        }
+        told_if_bad(self.audit.await);
         self.telemetry.access.flush().await;
+    }
+}
+
+fn told_if_bad(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a part of the gateway ended badly");
     }
 }
 

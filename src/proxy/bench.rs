@@ -39,6 +39,10 @@ const CONFIG: &str = r#"
     path = "/login"
     page = "/login"
     success = { new_session = true }
+
+    [[apps.routes]]
+    path = "/approvals/**"
+    idle = "8s"
     "#;
 
 pub(super) fn proxy() -> Proxy {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Config;
 use crate::domain::resolve::Setting;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
@@ -25,8 +26,19 @@ const TOUCH_EVERY: Duration = Duration::from_secs(10);
 /// Sessions that are told at a time.
 const LANES_MAX: usize = 64;
 
+/// How long a stop waits for sessions to be told.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// How long after a failure of the store what waits is told again.
 const AGAIN_AFTER: Duration = Duration::from_millis(300);
+
+/// The shortest idle timeout of an app's routes: a request for any of them is judged by what is
+/// stored, whatever the work's own route allows.
+pub(super) fn shortest_idle(config: &Config, app: &str) -> Duration {
+    let routes = config.app(app).into_iter().flat_map(|app| &app.routes);
+    let idle = routes.filter_map(|route| route.rule.limits.bounds().idle);
+    idle.min().unwrap_or(Duration::MAX)
+}
 
 /// Whether a session's clock must be moved now to what its work has held it until: the stored
 /// activity is too old, or nothing has moved since and no later touch would tell.
@@ -36,14 +48,33 @@ pub(super) fn must_touch(held: Held, stored: Timestamp, idle: Duration) -> bool 
 }
 
 impl Proxy {
-    /// Tells sessions and the audit what work did, until told to stop.
+    /// Tells sessions and the audit what work did, until told to stop; and then what all of it has
+    /// done, since nobody will hear of the rest.
     pub async fn tell_of_work(self: Arc<Self>, shutdown: CancellationToken) {
+        self.tell_until(&shutdown).await;
+        for watched in self.streams.look(self.clock.now()) {
+            if let Some(held) = watched.held {
+                self.streams.unsaid().touch(watched.key.sid, held.until);
+            }
+        }
+        let never = CancellationToken::new();
+        let told = self.tell_unsaid(&never);
+        if !matches!(timeout(LAST_WORDS, told).await, Ok(Ok(()))) {
+            let missing = self.streams.unsaid().len();
+            tracing::warn!(
+                missing,
+                "sessions at work were not told of it before the stop"
+            );
+        }
+    }
+
+    async fn tell_until(self: &Arc<Self>, shutdown: &CancellationToken) {
         loop {
             tokio::select! {
                 () = self.streams.unsaid().has_some() => {}
                 () = shutdown.cancelled() => return,
             }
-            if let Err(error) = self.tell_unsaid(&shutdown).await {
+            if let Err(error) = self.tell_unsaid(shutdown).await {
                 tracing::debug!(%error, "sessions could not be told of their work");
                 tokio::select! {
                     () = sleep(AGAIN_AFTER) => {}
@@ -104,6 +135,10 @@ impl Proxy {
         let Some(Some(record)) = found.records.into_iter().next() else {
             return Ok(());
         };
+        // The audit tells of no visitors.
+        if !record.session.is_authenticated() {
+            return Ok(());
+        }
         let Record {
             session,
             last_active,

@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 
 use super::Proxy;
-use super::hold::must_touch;
+use super::hold::{must_touch, shortest_idle};
 use super::stream::registry::{StreamKey, Watched};
 
 /// How often streams are held against their sessions. With the time to close a tunnel it stays
@@ -74,7 +74,7 @@ impl Proxy {
     /// Holds the streams of one session against its record.
     fn hold_against(
         &self,
-        Watched { key, held }: &Watched,
+        Watched { key, held, drains }: &Watched,
         mut record: Record,
         Look { config, cuts, now }: Look<'_>,
     ) {
@@ -90,18 +90,19 @@ impl Proxy {
         }
         let setting = Setting::of_app(config.bounds_of(&key.app));
         match record.phase(&config.policy, setting, cuts, now) {
-            Phase::Live { .. } => {
+            Phase::Live { limits, .. } => {
                 let route = config.policy.routes_now(key.route);
                 let setting = Setting { route, ..setting };
                 match record.phase(&config.policy, setting, cuts, now) {
-                    Phase::Live { limits, .. } => {
-                        if let Some(held) = held
-                            && must_touch(*held, stored, limits.idle.after)
-                        {
-                            self.streams.unsaid().touch(key.sid, held.until);
-                        }
-                    }
+                    Phase::Live { .. } if *drains => self.streams.resume(key),
+                    Phase::Live { .. } => {}
                     on_route => self.cut_on_route(key, &on_route, now),
+                }
+                let idle = || limits.idle.after.min(shortest_idle(config, &key.app));
+                if let Some(held) = held
+                    && must_touch(*held, stored, idle())
+                {
+                    self.streams.unsaid().touch(key.sid, held.until);
                 }
             }
             Phase::Pending => {}

@@ -59,6 +59,8 @@ pub(crate) struct Watched {
     pub(crate) key: StreamKey,
     /// How work among them holds its idle clock.
     pub(crate) held: Option<Held>,
+    /// Whether work among them goes on behind the absolute timeout.
+    pub(crate) drains: bool,
 }
 
 /// What runs.
@@ -196,6 +198,32 @@ impl StreamRegistry {
         count
     }
 
+    /// The absolute timeout of streams of this key was put off.
+    pub(crate) fn resume(&self, key: &StreamKey) {
+        let mut shard = self.shard(key.lineage);
+        for (_, entry) in shard.streams.range_mut(all_of(key.lineage)) {
+            if let Some(work) = entry.work.as_mut().filter(|_| entry.route == key.route) {
+                work.resume();
+            }
+        }
+    }
+
+    /// Cuts work that had its drain. Of its session, the store may know nothing any more.
+    fn cut_spent(&self, now: Timestamp) {
+        for shard in &self.0.shards {
+            let is_spent =
+                |entry: &Entry| entry.work.as_ref().is_some_and(|work| work.is_spent(now));
+            let spent: Vec<_> = lock(shard)
+                .streams
+                .extract_if(.., |_, entry| is_spent(entry))
+                .collect();
+            for ((lineage, _), entry) in spent {
+                entry.signal.give(EndReason::AbsoluteTimeout);
+                self.finish(lineage, entry, true);
+            }
+        }
+    }
+
     /// What is still to be told of work.
     pub(crate) fn unsaid(&self) -> &Unsaid {
         &self.0.unsaid
@@ -211,14 +239,16 @@ impl StreamRegistry {
     }
 
     /// Looks at everything: the sessions that hold streams, each once for each route with limits
-    /// of its own.
+    /// of its own. What had its drain is cut.
     pub(crate) fn look(&self, now: Timestamp) -> Vec<Watched> {
+        self.cut_spent(now);
         let mut watched = Vec::new();
         for shard in &self.0.shards {
             let mut shard = lock(shard);
             let first_of_shard = watched.len();
             for ((lineage, _), entry) in &mut shard.streams {
                 let held = entry.work.as_mut().and_then(|work| work.look(now));
+                let drains = entry.work.as_ref().is_some_and(Work::drains);
                 let of_shard: &mut [Watched] = &mut watched[first_of_shard..];
                 let mut of_lineage = of_shard
                     .iter_mut()
@@ -228,7 +258,10 @@ impl StreamRegistry {
                     seen.key.sid == entry.sid && seen.key.route == entry.route
                 };
                 match of_lineage.find(is_its) {
-                    Some(seen) => seen.held = seen.held.max(held),
+                    Some(seen) => {
+                        seen.held = seen.held.max(held);
+                        seen.drains |= drains;
+                    }
                     None => watched.push(Watched {
                         key: StreamKey {
                             lineage: *lineage,
@@ -237,6 +270,7 @@ impl StreamRegistry {
                             route: entry.route,
                         },
                         held,
+                        drains,
                     }),
                 }
             }

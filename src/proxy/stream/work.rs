@@ -1,8 +1,8 @@
 //! Work under way: an active exchange that is no stream. While it moves bytes, or waits for the
 //! app's answer, its session is not idle; at the absolute timeout it may finish within its drain.
 //!
-//! The watcher looks at it every now and then and touches its session. What is over before its
-//! first second costs nothing here.
+//! The watcher looks at it every now and then and touches its session. What is over at once costs
+//! nothing here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,8 +15,9 @@ use crate::domain::time::Timestamp;
 
 use super::progress::{Direction, Progress};
 
-/// What is over before that was covered by the touch of its request.
-const WORK_FROM: Duration = Duration::from_secs(1);
+/// What is over before that was covered by the touch of its request: no session may end earlier
+/// before its time.
+const WORK_FROM: Duration = Duration::from_millis(200);
 
 /// What an exchange may do to the clock of its session.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +87,7 @@ pub(super) struct Work {
     progress: Progress,
     /// Until when it had held its session's clock at the last look.
     told: Timestamp,
-    /// Set once its session has reached the absolute timeout.
+    /// Set while its session, or its route, is behind the absolute timeout.
     drain_until: Option<Timestamp>,
 }
 
@@ -140,8 +141,28 @@ impl Work {
 
     /// Whether it may go on although its session reached the absolute timeout at `over`.
     pub(super) fn may_drain(&mut self, over: Timestamp, now: Timestamp) -> bool {
-        let until = over.plus(self.terms.limits.drain);
-        now < *self.drain_until.get_or_insert(until)
+        let given = over.plus(self.terms.limits.drain);
+        let until = self.drain_until.unwrap_or(given);
+        if now >= until {
+            return false;
+        }
+        self.drain_until = Some(until);
+        true
+    }
+
+    /// Whether its session is behind the absolute timeout.
+    pub(super) fn drains(&self) -> bool {
+        self.drain_until.is_some()
+    }
+
+    /// Whether it has had its drain.
+    pub(super) fn is_spent(&self, now: Timestamp) -> bool {
+        self.drain_until.is_some_and(|until| now >= until)
+    }
+
+    /// An edit put the absolute timeout off.
+    pub(super) fn resume(&mut self) {
+        self.drain_until = None;
     }
 
     /// What is left to do for it once it is over; nothing for one that was short.
@@ -285,9 +306,22 @@ mod tests {
             clock.advance(Duration::from_millis(millis - 10));
             work.end(owner(), was_cut).map(|finished| finished.at)
         };
-        assert_eq!(ended(999, false), None);
-        assert_eq!(ended(1000, false), Some(after(10)));
+        assert_eq!(ended(199, false), None);
+        assert_eq!(ended(200, false), Some(after(10)));
         assert_eq!(ended(1000, true), None);
+    }
+
+    #[test]
+    fn no_work_is_late_that_had_no_drain_or_whose_timeout_was_put_off() {
+        let (mut work, ..) = upload();
+        assert!(!work.may_drain(after(0), after(5_000)));
+        assert_eq!(work.end(owner(), true), None);
+        let (mut work, _, _, clock) = upload();
+        assert!(work.may_drain(after(0), after(0)));
+        work.resume();
+        clock.advance(Duration::from_secs(10));
+        let told = work.end(owner(), false);
+        assert_eq!(told.map(|finished| finished.late), Some(None));
     }
 
     #[test]

@@ -420,6 +420,24 @@ async fn without_a_drain_work_is_cut_at_the_absolute_timeout() {
 }
 
 #[tokio::test]
+async fn no_session_goes_idle_while_work_drains_behind_the_absolute_timeout_of_a_route() {
+    let route = "[[apps.routes]]\npath = \"/report\"\nabsolute = \"1h\"\nwork_drain = \"40m\"\n\
+                 work_max = \"40m\"\n";
+    let mut desk = Desk::with(&policy("", route)).await;
+    for _ in 0..4 {
+        desk.gateway.advance(span("14m"));
+        is_served(&desk.app, &mut desk.browser, "/home").await;
+    }
+    let (mut body, chunks) = desk.downloads("/report").await;
+    for by in ["5m", "14m", "14m"] {
+        desk.gateway.advance(span(by));
+        desk.touched_by(passes(&mut body, &chunks)).await;
+    }
+    desk.gateway.advance(span("14m"));
+    is_served(&desk.app, &mut desk.browser, "/home").await;
+}
+
+#[tokio::test]
 async fn every_other_end_cuts_work_at_once_also_while_it_drains() {
     let mut desk = Desk::with(&policy("", "")).await;
     let (mut body, chunks) = desk.downloads("/report").await;

@@ -245,3 +245,25 @@ fn at_the_absolute_timeout_work_alone_has_a_drain_and_any_other_end_cuts_it() {
     assert_eq!(at_absolute(over, over.plus(DRAIN)), 1);
     assert_eq!(slow.cut_reason(), Some(EndReason::AbsoluteTimeout));
 }
+
+#[test]
+fn no_drain_lasts_longer_because_nobody_finds_the_session() {
+    let registry = StreamRegistry::new(8);
+    let work = open_work(&registry, ANN, &Clock::manual(NOW));
+    assert_eq!(registry.cut_at_absolute(lineage(ANN), None, (NOW, NOW)), 0);
+    let just_before = NOW.plus(DRAIN - Duration::from_millis(1));
+    assert!(registry.look(just_before)[0].drains);
+    assert_eq!(work.cut_reason(), None);
+    assert!(registry.look(NOW.plus(DRAIN)).is_empty());
+    assert_eq!(work.cut_reason(), Some(EndReason::AbsoluteTimeout));
+}
+
+#[test]
+fn no_drain_goes_on_once_the_absolute_timeout_was_put_off() {
+    let registry = StreamRegistry::new(8);
+    let work = open_work(&registry, ANN, &Clock::manual(NOW));
+    registry.cut_at_absolute(lineage(ANN), None, (NOW, NOW));
+    registry.resume(&key(ANN, 1));
+    assert!(!registry.look(NOW.plus(DRAIN))[0].drains);
+    assert_eq!(work.cut_reason(), None);
+}
