@@ -21,31 +21,62 @@ use super::touch::ROTATIONS_MAX;
 /// How long one touch stands for the messages that follow.
 const COALESCE: Duration = Duration::from_secs(1);
 
-impl Proxy {
-    /// Touches the session of a stream whenever a person is heard; at most once a second, and then
-    /// with the latest of them.
-    pub(super) async fn hear_person(&self, mut key: StreamKey, heard: &Notify) -> Infallible {
-        let mut touched = None;
+/// Who listens to one WebSocket on behalf of its session.
+pub(super) struct Ear {
+    key: StreamKey,
+    touched: Option<Timestamp>,
+    /// When somebody was heard of whom the session was not told.
+    untold: Option<Timestamp>,
+}
+
+impl Ear {
+    pub(super) fn new(key: StreamKey) -> Self {
+        Self {
+            key,
+            touched: None,
+            untold: None,
+        }
+    }
+
+    /// Touches the session whenever a person is heard; at most once a second, and then with the
+    /// latest of them.
+    pub(super) async fn hear(&mut self, proxy: &Proxy, heard: &Notify) -> Infallible {
         loop {
             heard.notified().await;
-            let mut at = self.clock.now();
-            let since = touched.map_or(COALESCE, |touched| at.since(touched));
+            let at = proxy.clock.now();
+            self.untold = Some(at);
+            let since = self.touched.map_or(COALESCE, |touched| at.since(touched));
             if since < COALESCE {
                 let mut over = pin!(sleep(COALESCE - since));
                 loop {
                     tokio::select! {
                         () = &mut over => break,
-                        () = heard.notified() => at = self.clock.now(),
+                        () = heard.notified() => self.untold = Some(proxy.clock.now()),
                     }
                 }
             }
-            if let Err(error) = self.touch_for_person(&mut key, at).await {
-                tracing::debug!(%error, "a person's message in a WebSocket is lost");
-            }
-            touched = Some(at);
+            self.tell(proxy).await;
         }
     }
 
+    /// The WebSocket is over: tells what was heard last.
+    pub(super) async fn hear_out(mut self, proxy: &Proxy, heard: &Notify) {
+        if pin!(heard.notified()).enable() {
+            self.untold = Some(proxy.clock.now());
+        }
+        self.tell(proxy).await;
+    }
+
+    async fn tell(&mut self, proxy: &Proxy) {
+        let Some(at) = self.untold else { return };
+        if let Err(error) = proxy.touch_for_person(&mut self.key, at).await {
+            tracing::debug!(%error, "a person's message in a WebSocket is lost");
+        }
+        (self.touched, self.untold) = (Some(at), None);
+    }
+}
+
+impl Proxy {
     /// Touches the session that was alive at this instant, by its own limits and its route's.
     async fn touch_for_person(&self, key: &mut StreamKey, at: Timestamp) -> Result<(), StoreError> {
         let config = &self.snapshot.load_full().config;

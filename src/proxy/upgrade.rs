@@ -16,6 +16,7 @@ use crate::telemetry::metrics::StreamCut;
 use super::Proxy;
 use super::error::ProxyError;
 use super::head::hygiene;
+use super::person::Ear;
 use super::snapshot::AppRuntime;
 use super::stream::person::FrameWatch;
 use super::stream::registry::{StreamKey, StreamKind};
@@ -60,7 +61,7 @@ pub(crate) fn join(
     let mask = proxy.entropy.bytes();
     let is_watched = decision.live.is_some() && !opened.person_frames.is_empty();
     let watch = is_watched.then(|| FrameWatch::new(opened.person_frames));
-    let (app, ears) = (Arc::clone(app), Arc::clone(proxy));
+    let (app, hearing) = (Arc::clone(app), Arc::clone(proxy));
     proxy.tasks.spawn(async move {
         let _open = app.metrics.stream_opened();
         body.switch_protocols().await;
@@ -76,10 +77,15 @@ pub(crate) fn join(
         let tunnel = tunnel(client, upstream, handle, mask, watch);
         let end = match heard {
             None => tunnel.await,
-            Some(heard) => tokio::select! {
-                end = tunnel => end,
-                never = ears.hear_person(key, &heard) => match never {},
-            },
+            Some(heard) => {
+                let mut ear = Ear::new(key);
+                let end = tokio::select! {
+                    end = tunnel => end,
+                    never = ear.hear(&hearing, &heard) => match never {},
+                };
+                ear.hear_out(&hearing, &heard).await;
+                end
+            }
         };
         if let Why::Cut(reason) = end.why {
             app.metrics.stream_cut(StreamCut::Ended(reason));

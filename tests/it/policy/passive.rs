@@ -218,6 +218,28 @@ async fn pings_of_a_websocket_never_extend_and_a_persons_messages_do() {
 }
 
 #[tokio::test]
+async fn no_last_message_of_a_person_is_lost_with_its_websocket() {
+    let policy = policy("presets = [\"signalr\"]", "");
+    let (app, gateway, mut browser) = logged_in(&policy, "buyer").await;
+    let socket = open(&gateway, &browser).await;
+    let before = touches(&gateway).await;
+    let socket = socket.say(INVOCATION).await;
+    eventually("the touch", async || {
+        (touches(&gateway).await > before).then_some(())
+    })
+    .await;
+    gateway.advance(span("500ms"));
+    let before = touches(&gateway).await;
+    drop(socket.say(INVOCATION).await);
+    eventually("the touch", async || {
+        (touches(&gateway).await > before).then_some(())
+    })
+    .await;
+    gateway.advance(span("14m 59s 999ms"));
+    is_served(&app, &mut browser, "/home").await;
+}
+
+#[tokio::test]
 async fn a_persons_messages_count_after_a_rotation_and_for_others_of_the_session() {
     let policy = policy("presets = [\"stomp\"]", "");
     let (app, gateway, mut browser) = logged_in(&policy, "buyer").await;
