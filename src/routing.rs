@@ -351,6 +351,45 @@ mod tests {
         }
     }
 
+    fn asked_with(policy: &str, target: &str, headers: &[(&str, &str)]) -> Routed {
+        let config = load::parse_alone(policy, "test.toml").unwrap().config;
+        let mut request = Request::builder().uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let path = normalise(parts.uri.path()).unwrap();
+        route(&config.apps[0], &parts, &path, wants(&parts))
+    }
+
+    #[test]
+    fn no_spelling_of_what_asks_for_events_extends_the_session() {
+        let activity = |accept| {
+            let fetched = [("sec-fetch-mode", "cors"), ("accept", accept)];
+            asked_with(PHP, "/index.php", &fetched).rule.activity
+        };
+        for accept in [
+            "text/event-stream",
+            "Text/Event-Stream;q=0.9",
+            "application/json, text/event-stream",
+        ] {
+            assert_eq!(activity(accept), Activity::Passive, "{accept}");
+        }
+        for accept in ["application/json", "text/html, text/event-stream", "*/*"] {
+            assert_eq!(activity(accept), Activity::Active, "{accept}");
+        }
+    }
+
+    #[test]
+    fn no_messages_are_a_persons_where_servers_read_another_path() {
+        let rule = "[[apps.person_frames]]\npath = \"/edit/**\"\n";
+        let policy = format!("{PHP}{rule}");
+        let upgrade = [("connection", "upgrade"), ("upgrade", "websocket")];
+        let rules = |target| asked_with(&policy, target, &upgrade).person_frames.len();
+        assert_eq!(rules("/edit/7"), 1);
+        assert_eq!(rules("/poll/../edit/7"), 0);
+    }
+
     #[test]
     fn no_second_reading_opens_what_a_route_closes_or_what_another_opens() {
         let route = |action: &str, access: &str| {

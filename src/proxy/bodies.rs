@@ -252,7 +252,10 @@ impl Bodies<'_> {
 
     /// A stream is no work: its app may send for ever.
     fn mind_streams(&mut self, headers: &HeaderMap) {
-        let is_stream = |kind: &HeaderValue| kind.as_bytes().starts_with(EVENT_STREAM);
+        let is_stream = |kind: &HeaderValue| {
+            let beginning = kind.as_bytes().get(..EVENT_STREAM.len());
+            beginning.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM))
+        };
         if self.work.is_some() && headers.get(CONTENT_TYPE).is_some_and(is_stream) {
             (self.work, self.opened) = (None, None);
         }

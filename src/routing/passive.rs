@@ -42,7 +42,11 @@ pub(super) fn settle(
     }
     if client == Client::Upgrade {
         let frames = app.passivity.frames.iter();
-        let frames = frames.filter(|rule| rule.path.matches(path.as_str()));
+        // These make active: here, both readings must be meant.
+        let frames = frames.filter(|rule| {
+            let by_raw = raw.as_deref().is_none_or(|raw| rule.path.matches(raw));
+            rule.path.matches(path.as_str()) && by_raw
+        });
         routed.person_frames.extend(frames.cloned());
     }
     if client == Client::Upgrade || asks_for_events(parts, client) {
@@ -51,9 +55,19 @@ pub(super) fn settle(
     }
 }
 
-/// Whether an `EventSource` asks: it does so by GET, and accepts nothing else (HTML, 9.2.2).
+/// Whether events are asked for: an `EventSource` does so by GET, and accepts nothing else (HTML,
+/// 9.2.2); what stands in for one may accept more, but no page.
 fn asks_for_events(parts: &Parts, client: Client) -> bool {
+    let values = parts.headers.get_all(ACCEPT);
+    let ranges = || {
+        let texts = values.iter().filter_map(|value| value.to_str().ok());
+        texts
+            .flat_map(|text| text.split(','))
+            .map(|range| range.split(';').next().unwrap_or(range).trim())
+    };
+    let accepts = |kind: &str| ranges().any(|range| range.eq_ignore_ascii_case(kind));
     client == Client::Script
         && parts.method == Method::GET
-        && (parts.headers.get(ACCEPT)).is_some_and(|accepted| accepted == "text/event-stream")
+        && accepts("text/event-stream")
+        && !accepts("text/html")
 }
