@@ -13,13 +13,15 @@ use crate::proxy::recipe;
 
 use super::websocket::{FrameKind, FrameTracker, PayloadPart, Step};
 
-/// Bytes of one message that are held to be read. Of a longer one, its beginning and its length
-/// count, and no JSON.
+/// Bytes of one message that are held to be read, by rules that read more than its beginning; for as
+/// long as the message lasts. Of a longer one, its beginning and its length count, and no JSON.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 /// Follows what a client sends, in pieces of any size.
 pub(crate) struct FrameWatch {
     rules: Vec<Arc<FrameRule>>,
+    /// How much of a message its rules read.
+    held_max: usize,
     tracker: FrameTracker,
     message: Message,
     heard: Arc<Notify>,
@@ -27,7 +29,9 @@ pub(crate) struct FrameWatch {
 
 impl FrameWatch {
     pub(crate) fn new(rules: Vec<Arc<FrameRule>>) -> Self {
+        let held_max = rules.iter().map(|rule| read_by(rule)).max();
         Self {
+            held_max: held_max.unwrap_or_default(),
             rules,
             tracker: FrameTracker::new(),
             message: Message::default(),
@@ -43,8 +47,10 @@ impl FrameWatch {
     /// Goes over what the client sent.
     pub(super) fn follow(&mut self, mut bytes: &[u8]) {
         loop {
-            let message = &mut self.message;
-            let step = self.tracker.step_reading(bytes, |part| message.take(part));
+            let (message, held_max) = (&mut self.message, self.held_max);
+            let step = self
+                .tracker
+                .step_reading(bytes, |part| message.take(part, held_max));
             let Step::Frame { frame, used } = step else {
                 return;
             };
@@ -75,7 +81,7 @@ struct Message {
 }
 
 impl Message {
-    fn take(&mut self, part: PayloadPart<'_>) {
+    fn take(&mut self, part: PayloadPart<'_>, held_max: usize) {
         match part.kind {
             FrameKind::Text => self.opcode = Some(Opcode::Text),
             FrameKind::Binary => self.opcode = Some(Opcode::Binary),
@@ -86,7 +92,7 @@ impl Message {
         self.ends = part.is_last_fragment;
         let bytes = part.unmasked();
         self.bytes += bytes.len() as u64;
-        let room = MESSAGE_BYTES_MAX - self.held.len();
+        let room = held_max - self.held.len();
         self.held.extend(bytes.take(room));
     }
 
@@ -104,6 +110,16 @@ impl Message {
         parts
             .filter(|part| !part.is_empty() && part.len() as u64 >= rule.min_bytes)
             .any(|part| holds(rule, part))
+    }
+}
+
+/// How much of a message a rule reads.
+fn read_by(rule: &FrameRule) -> usize {
+    let reads_beginning =
+        rule.separator.is_empty() && rule.json.is_empty() && rule.json_not.is_empty();
+    match reads_beginning {
+        true => rule.prefix.len().min(MESSAGE_BYTES_MAX),
+        false => MESSAGE_BYTES_MAX,
     }
 }
 

@@ -189,3 +189,19 @@ proptest! {
         prop_assert_eq!(pieces.has_heard(), heard);
     }
 }
+
+#[test]
+fn no_more_of_a_message_is_held_than_the_rules_read() {
+    for (rule, held) in [
+        ("prefix = \"SEND\"\nmin_bytes = 100", 4),
+        ("", 0),
+        ("json = { \"/a\" = 1 }", 500),
+        ("separator = \"|\"", 500),
+    ] {
+        let mut watch = watch(&format!("[[apps.person_frames]]\n{rule}\n"));
+        let whole = text(&"S".repeat(600));
+        let begun = whole.len() - 100;
+        watch.follow(&whole[..begun]);
+        assert_eq!(watch.message.held.len(), held, "{rule}");
+    }
+}
