@@ -24,6 +24,9 @@ pub const MEMBERS_MAX: usize = 20;
 /// Characters of a value that are told.
 const VALUE_MAX: usize = 200;
 
+/// Characters that are told of what two long values have in common before they differ.
+const COMMON_MAX: usize = 100;
+
 /// What is told of a secret.
 const SECRET: &str = "(secret)";
 
@@ -129,10 +132,15 @@ impl Diff {
             self.left_out += 1;
             return;
         }
+        let from = match (before, after) {
+            (Some(before), Some(after)) => shown_from(before, after),
+            _ => 0,
+        };
+        let shown = |text: &str| shortened(text, from);
         self.changes.push(Change {
-            key: shortened(&setting.key),
-            before: before.map(shortened),
-            after: after.map(shortened),
+            key: shortened(&setting.key, 0),
+            before: before.map(shown),
+            after: after.map(shown),
             line: setting.line,
             at_a_start: setting.at_a_start,
         });
@@ -164,9 +172,29 @@ fn in_both<'a>(list: &'a [String], other: &[String]) -> Vec<&'a str> {
     both.map(String::as_str).collect()
 }
 
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(VALUE_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+/// From which character on two values are told: what they have in common is left out where it
+/// would leave no room for the difference.
+fn shown_from(before: &str, after: &str) -> usize {
+    let is_same = |(before, after): &(char, char)| before == after;
+    let same = before
+        .chars()
+        .zip(after.chars())
+        .take_while(is_same)
+        .count();
+    let is_long = [before, after].map(|text| text.chars().nth(VALUE_MAX).is_some());
+    match is_long.contains(&true) {
+        true => same.saturating_sub(COMMON_MAX),
+        false => 0,
+    }
+}
+
+/// What is told of a text, from this character on.
+fn shortened(text: &str, from: usize) -> String {
+    let at = |index: usize| text.char_indices().nth(index).map(|(at, _)| at);
+    let rest = &text[at(from).unwrap_or(text.len())..];
+    let before = if from > 0 { "…" } else { "" };
+    match rest.char_indices().nth(VALUE_MAX) {
+        Some((end, _)) => format!("{before}{}…", &rest[..end]),
+        None => format!("{before}{rest}"),
     }
 }

@@ -289,3 +289,56 @@ fn a_long_value_is_shortened() {
         "{after}"
     );
 }
+
+#[test]
+fn no_change_behind_what_is_shown_of_a_long_value_looks_like_none() {
+    let of = |end: &str| {
+        let body = format!("{}{end}", "x".repeat(1_000));
+        config(&format!(
+            "{POLICY}[apps.refusal.script]\nbody = \"{body}\"\n"
+        ))
+    };
+    let told = diff(&of("old"), &of("new"));
+    let change = &told.changes[0];
+    let [before, after] = [&change.before, &change.after].map(|text| text.clone().unwrap());
+    assert!(
+        before.starts_with("…xxx") && before.contains("xold"),
+        "{before}"
+    );
+    assert!(
+        after.starts_with("…xxx") && after.contains("xnew"),
+        "{after}"
+    );
+    assert!(after.chars().count() <= 202, "{after}");
+}
+
+#[test]
+fn no_order_of_recipes_changes_in_silence() {
+    let form = "[[apps.logins]]\npath = \"/login\"\nuser = \"form:user\"\n\
+                groups = \"claim:/roles in answer-cookie:token\"\n\
+                success = { status = [302], new_session = true }\n";
+    let api = "[[apps.logins]]\npath = \"/api\"\nsuccess = { new_session = true }\n";
+    let outs = [
+        "[[apps.logouts]]\npath = \"/logout\"\n",
+        "[[apps.logouts]]\npath = \"/exit\"\n",
+    ];
+    let with = |logins: String, logouts: String| {
+        assert!(POLICY.contains(form) && POLICY.contains(outs[0]));
+        config(
+            &POLICY
+                .replacen(form, &logins, 1)
+                .replacen(outs[0], &logouts, 1),
+        )
+    };
+    let before = with(format!("{form}{api}"), outs.concat());
+    let after = with(format!("{api}{form}"), format!("{}{}", outs[1], outs[0]));
+    let told = diff(&before, &after);
+    let keys: Vec<_> = told.changes.iter().map(|change| &*change.key).collect();
+    assert_eq!(
+        keys,
+        [
+            "apps.orders.order of logins",
+            "apps.orders.order of logouts"
+        ]
+    );
+}

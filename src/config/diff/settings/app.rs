@@ -56,7 +56,11 @@ pub(super) fn add_app(list: &mut List, app: &App, lines: &RuleLines) {
             spelled::login(recipe),
         );
     }
-    list.many(key("logouts"), logouts.iter().map(spelled::logout));
+    let labels = logins.iter().map(|recipe| recipe.label.to_string());
+    list.add(key("order of logins"), Value::Order(labels.collect()));
+    let spelled: Vec<_> = logouts.iter().map(spelled::logout).collect();
+    list.add(key("order of logouts"), Value::Order(spelled.clone()));
+    list.many(key("logouts"), spelled);
     list.one(key("access and on_stale"), spelled::rule(fallback));
     let names: Vec<_> = routes.iter().map(|route| route.pattern.text()).collect();
     for (index, (route, name)) in routes.iter().zip(&names).enumerate() {
