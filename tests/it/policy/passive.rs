@@ -67,16 +67,31 @@ async fn a_prefetch_never_extends_whatever_else_its_header_says() {
 
 #[tokio::test]
 async fn heartbeats_of_known_frameworks_never_extend() {
-    let policy = policy("presets = [\"vaadin\", \"socket.io\"]", "");
+    let policy = policy("presets = [\"vaadin\", \"socket.io\", \"stomp\"]", "");
     for (method, target) in [
         ("POST", "/?v-r=heartbeat&v-uiId=0"),
         ("POST", "/orders/HEARTBEAT/?v-uiId=0"),
         ("POST", "/socket.io/?EIO=4&transport=polling&sid=1"),
+        ("POST", "/shop/stomp/417/k5a3vx2q/xhr_send?t=1"),
+        ("POST", "/stomp/417/k5a3vx2q/xhr_streaming"),
+        ("POST", "/stomp/417/k5a3vx2q/xhr"),
         // Some servers take the other value.
         ("POST", "/?v-r=uidl&v-r=heartbeat"),
     ] {
         let ask = |browser: &Browser| browser.request(method, target);
         never_extends(&policy, ask, target).await;
+    }
+}
+
+#[tokio::test]
+async fn no_ping_of_signalr_without_a_websocket_extends() {
+    let policy = policy("presets = [\"signalr\"]", "");
+    for method in ["GET", "POST"] {
+        let ask = |browser: &Browser| {
+            let request = browser.request(method, "/hub?id=417");
+            request.header("x-signalr-user-agent", "Microsoft SignalR/8.0")
+        };
+        never_extends(&policy, ask, "/hub?id=417").await;
     }
 }
 
