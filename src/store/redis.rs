@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! ~curfew:* &curfew:* +evalsha +script|load +hmget +hget +hgetall +hset +hsetnx +hdel +hlen
-//! +exists +del +pexpire +incr +publish +zadd +zrem +zscore +zcard +zcount +zrangebyscore +xadd
+//! +exists +del +pexpire +pttl +incr +publish +zadd +zrem +zscore +zcard +zcount +zrangebyscore +xadd
 //! +xlen +xgroup|create +xreadgroup +xautoclaim +xack +xdel +set +time +info
 //! ```
 

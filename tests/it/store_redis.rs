@@ -435,6 +435,20 @@ async fn redis_collects_the_garbage_no_sooner_than_asked() {
     assert!(left().await > 2_000_000_000);
 }
 
+#[tokio::test]
+async fn no_tombstone_outlives_the_way_to_it_from_its_lineage() {
+    let server = RedisServer::start().await;
+    let store = open(&config(&server.url(), PATIENT), Clock::manual(START));
+    store.create(sid(1), new(1)).await.unwrap();
+    let keys = server.cli(&["KEYS", "curfew:{b01}:l:*"]).await;
+    let left = async || -> u64 { server.cli(&["PTTL", &keys]).await.parse().unwrap() };
+    assert!(left().await < 2_000_000_000);
+    let mut end = logout(1);
+    end.forget_at = at(2_000_000_000);
+    store.end(sid(1), end).await.unwrap();
+    assert!(left().await > 2_000_000_000);
+}
+
 /// What Redis evicted, or an operator deleted, is neither counted nor handed out for ever.
 #[tokio::test]
 async fn the_sweeper_leaves_no_id_due_whose_record_is_gone() {

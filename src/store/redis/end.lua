@@ -1,7 +1,7 @@
 -- Ends an id, if it is alive or pending, of the lineage expected and, where it was judged by its
 -- last activity, no touch came since. Answers 1, the later activity in a list, the state that
 -- forbade it, or nothing where the lineage is another.
--- KEYS: record, due, outbox, version.
+-- KEYS: record, due, outbox, version, ids of the lineage expected.
 -- ARGV: sid, lineage expected, new state, reason, activity it was judged by (or empty),
 -- event (or empty), ms to keep, 1 if asked again.
 local t, a = state(KEYS[1])
@@ -26,9 +26,13 @@ if ARGV[5] ~= '' and tonumber(a) > tonumber(ARGV[5]) then
   return { a }
 end
 check(KEYS[2], KEYS[3])
+local ids_left = redis.call('PTTL', KEYS[5])
 redis.call('INCR', KEYS[4])
 redis.call('HSET', KEYS[1], 't', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
+if ids_left < tonumber(ARGV[7]) then
+  redis.call('PEXPIRE', KEYS[5], ARGV[7])
+end
 redis.call('ZREM', KEYS[2], ARGV[1])
 if ARGV[6] ~= '' then
   redis.call('XADD', KEYS[3], '*', 'e', ARGV[6])

@@ -59,8 +59,7 @@ impl Bucket {
         self.key("v")
     }
 
-    /// A hash of the sids under which a lineage is known, those superseded left out. Scripts make
-    /// the same name, `record.lua`.
+    /// A hash of the sids under which a lineage is known, those superseded left out.
     pub(super) fn ids(self, lineage: Lineage) -> String {
         self.key(&format!("l:{lineage}"))
     }

@@ -39,12 +39,6 @@ local function authenticated(d)
   return string.sub(d, 2, 2) == 'u'
 end
 
--- The ids under which a lineage is known in the bucket of a record, as a hash by sid. Its name is
--- made here, with the record's own hash tag: at a login that keeps the id the lineage is a new one.
-local function ids(record, of)
-  return string.sub(record, 1, string.find(record, '}:', 1, true) + 1) .. 'l:' .. of
-end
-
 -- A key of a wrong type must stop a script before its first write, or half of it would stand.
 local function check(due, out)
   redis.call('ZSCORE', due, '')

@@ -20,13 +20,15 @@ impl RedisStore {
         let script = &self.scripts.bind;
         let lineage = bound.lineage.to_string();
         let fixed = codec::encode(&bound.session);
+        let both = [bound.lineage, bound.session.lineage];
+        let lineages = bound.login.as_ref().map_or(&[][..], |_| &both);
         let login = bound.login.map(|login| self.login(*login));
         let call = |attempt: Attempt| {
             let sid_text = keys::hex(sid);
             let mut arguments: Vec<&[u8]> =
                 vec![&sid_text, lineage.as_bytes(), &fixed, attempt.flag()];
             arguments.extend(login.iter().flatten().map(Vec::as_slice));
-            on_all_keys(sid, |keys| script.on(keys, &arguments))
+            on_all_keys(sid, lineages, |keys| script.on(keys, &arguments))
         };
         let touched = found(self.link.run(script, call).await?)?.into();
         if touched != Touched::Alive {
@@ -55,7 +57,7 @@ impl RedisStore {
                 &event,
                 attempt.flag(),
             ];
-            on_all_keys(sid, |keys| script.on(keys, &arguments))
+            on_all_keys(sid, &[], |keys| script.on(keys, &arguments))
         };
         let answer = self.link.run(script, call).await?;
         if answer == Value::Int(0) {

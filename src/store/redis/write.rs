@@ -7,7 +7,7 @@ use redis::{Pipeline, Value};
 
 use crate::clock::monotonic;
 use crate::domain::cuts::{Cuts, Scope};
-use crate::domain::identity::Sid;
+use crate::domain::identity::{Lineage, Sid};
 use crate::domain::session::{EndReason, State};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
@@ -116,9 +116,14 @@ impl RedisStore {
             State::Alive
         });
         let (last_active, kept) = (digits(new.last_active), self.kept(new.forget_at));
+        let ids = Bucket::of(sid).ids(new.session.lineage);
         let call = |attempt: Attempt| {
             script.on(
-                &[&keys::record(sid), Bucket::of(sid).due().as_bytes()],
+                &[
+                    &keys::record(sid),
+                    Bucket::of(sid).due().as_bytes(),
+                    ids.as_bytes(),
+                ],
                 &[
                     &keys::hex(sid),
                     &fixed,
@@ -164,7 +169,7 @@ impl RedisStore {
                 &event,
                 attempt.flag(),
             ];
-            on_all_keys(sid, |keys| script.on(keys, &arguments))
+            on_all_keys(sid, &[claim.lineage], |keys| script.on(keys, &arguments))
         };
         let answer = self.link.run(script, call).await?;
         self.touches.forget(sid);
@@ -232,7 +237,7 @@ impl RedisStore {
                 kept.as_bytes(),
                 attempt.flag(),
             ];
-            on_all_keys(sid, |keys| script.on(keys, &arguments))
+            on_all_keys(sid, &[end.lineage], |keys| script.on(keys, &arguments))
         };
         let answer = self.link.run(script, call).await?;
         if let Value::Array(touched) = answer {
@@ -307,14 +312,21 @@ impl RedisStore {
     }
 }
 
-pub(super) fn on_all_keys<T>(sid: Sid, call: impl FnOnce(&[&[u8]]) -> T) -> T {
+/// With the keys that a script on an id may touch: those of its bucket, and where the ids of these
+/// lineages are.
+pub(super) fn on_all_keys<T>(
+    sid: Sid,
+    lineages: &[Lineage],
+    call: impl FnOnce(&[&[u8]]) -> T,
+) -> T {
     let bucket = Bucket::of(sid);
-    call(&[
-        &keys::record(sid),
-        bucket.due().as_bytes(),
-        bucket.outbox().as_bytes(),
-        bucket.version().as_bytes(),
-    ])
+    let record = keys::record(sid);
+    let of_bucket = [bucket.due(), bucket.outbox(), bucket.version()];
+    let ids = lineages.iter().map(|lineage| bucket.ids(*lineage));
+    let others: Vec<String> = of_bucket.into_iter().chain(ids).collect();
+    let mut all: Vec<&[u8]> = vec![&record];
+    all.extend(others.iter().map(String::as_bytes));
+    call(&all)
 }
 
 /// The state in a script's answer.
