@@ -1,4 +1,5 @@
-//! The audit: one line per login, end, refusal of a dead id and edit of the policy, durable before it is acknowledged.
+//! The audit: one line per login, end, refusal of a dead id, end of late work and edit of the policy,
+//! durable before it is acknowledged.
 //!
 //! An event leaves the store's outbox only after its line is on the disk. What cannot be written
 //! stays where it is and is tried again. A crash between writing and acknowledging repeats an

@@ -1,8 +1,9 @@
 //! The way to the audit of what is not stored: refusals, late work, and edits of the policy.
 //!
 //! Logins and ends are written to the store's outbox with what they tell of, and cannot be lost.
-//! A refusal and the end of late work change nothing that is stored, so their events take this shorter way, which is bounded:
-//! a client that hammers with a dead id may not fill the memory.
+//! A refusal and the end of late work change nothing that is stored, so their events take this
+//! shorter way, which is bounded: a client that hammers with a dead id may not fill the memory, nor
+//! displace what is told of late work or of an edit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,9 @@ use super::metrics::Metrics;
 
 /// Refusals that wait to be written, at most; one that finds no room is counted and lost.
 pub const REFUSALS_WAITING_MAX: usize = 8192;
+
+/// Pieces of late work that wait to be written, at most: they have room of their own.
+pub const LATE_WAITING_MAX: usize = 1024;
 
 /// Edits of the policy that wait to be written, at most: far more than an operator makes while a
 /// disk is full.
@@ -67,6 +71,7 @@ impl PolicyEvent {
 /// Where requests report refusals, and a reload an edit.
 pub struct EventFeed {
     outgoing: mpsc::Sender<SessionEvent>,
+    late: mpsc::Sender<SessionEvent>,
     edits: mpsc::Sender<PolicyEvent>,
     nudge: Arc<Notify>,
     dropped: IntCounter,
@@ -76,6 +81,7 @@ pub struct EventFeed {
 /// Where the audit takes them from.
 pub struct EventReceiver {
     incoming: mpsc::Receiver<SessionEvent>,
+    late: mpsc::Receiver<SessionEvent>,
     edits: mpsc::Receiver<PolicyEvent>,
     nudge: Arc<Notify>,
 }
@@ -83,10 +89,12 @@ pub struct EventReceiver {
 /// A feed and its receiver.
 pub fn event_feed(metrics: &Metrics) -> (EventFeed, EventReceiver) {
     let (outgoing, incoming) = mpsc::channel(REFUSALS_WAITING_MAX);
+    let (late, finished) = mpsc::channel(LATE_WAITING_MAX);
     let (edits, edited) = mpsc::channel(EDITS_WAITING_MAX);
     let nudge = Arc::new(Notify::new());
     let feed = EventFeed {
         outgoing,
+        late,
         edits,
         nudge: Arc::clone(&nudge),
         dropped: metrics.audit_events_dropped(),
@@ -94,6 +102,7 @@ pub fn event_feed(metrics: &Metrics) -> (EventFeed, EventReceiver) {
     };
     let receiver = EventReceiver {
         incoming,
+        late: finished,
         edits: edited,
         nudge,
     };
@@ -103,15 +112,6 @@ pub fn event_feed(metrics: &Metrics) -> (EventFeed, EventReceiver) {
 impl EventFeed {
     /// A request with a dead id was refused or stripped. Never waits.
     pub fn refused(&self, event: SessionEvent) {
-        self.tell(event);
-    }
-
-    /// Work is over that was under way at the absolute timeout of its session. Never waits.
-    pub fn finished_late(&self, event: SessionEvent) {
-        self.tell(event);
-    }
-
-    fn tell(&self, event: SessionEvent) {
         if self.outgoing.try_send(event).is_err() {
             self.dropped.inc();
             if !self.full.swap(true, Ordering::Relaxed) {
@@ -126,6 +126,21 @@ impl EventFeed {
             self.full.store(false, Ordering::Relaxed);
         }
         if self.outgoing.capacity() < REFUSALS_WAITING_MAX / 2 {
+            self.outbox_grew();
+        }
+    }
+
+    /// Work is over that was under way at the absolute timeout of its session. Never waits, and a
+    /// flood of refusals cannot displace it.
+    pub fn finished_late(&self, event: SessionEvent) {
+        if self.late.try_send(event).is_err() {
+            self.dropped.inc();
+            tracing::warn!(
+                waiting = LATE_WAITING_MAX,
+                "late work is over faster than the audit is written; some is missing from it"
+            );
+        }
+        if self.late.capacity() < LATE_WAITING_MAX / 2 {
             self.outbox_grew();
         }
     }
@@ -154,9 +169,10 @@ impl EventReceiver {
         std::iter::from_fn(|| self.edits.try_recv().ok()).take(EDITS_WAITING_MAX)
     }
 
-    /// Up to `max` refusals that wait.
+    /// Up to `max` events that wait: late work, then refusals.
     pub(crate) fn take(&mut self, max: usize) -> impl Iterator<Item = SessionEvent> {
-        std::iter::from_fn(|| self.incoming.try_recv().ok()).take(max)
+        let Self { late, incoming, .. } = self;
+        std::iter::from_fn(|| late.try_recv().or_else(|_| incoming.try_recv()).ok()).take(max)
     }
 
     /// Returns when the audit shall look at once.
@@ -209,6 +225,19 @@ mod tests {
         feed.refused(refusal(9_999));
         assert_eq!(metrics.audit_events_dropped().get(), 3);
         assert_eq!(receiver.take(usize::MAX).count(), REFUSALS_WAITING_MAX - 1);
+    }
+
+    #[test]
+    fn no_flood_of_refusals_displaces_late_work() {
+        let metrics = Metrics::new();
+        let (feed, mut receiver) = event_feed(&metrics);
+        for n in 0..REFUSALS_WAITING_MAX {
+            feed.refused(refusal(n));
+        }
+        feed.finished_late(refusal(9_999));
+        assert_eq!(metrics.audit_events_dropped().get(), 0);
+        let taken: Vec<_> = receiver.take(2).map(|event| event.id.0).collect();
+        assert_eq!(taken, ["9999", "0"]);
     }
 
     #[tokio::test]

@@ -37,9 +37,7 @@ impl StreamRegistry {
             _registration: registration,
         })))
     }
-}
 
-impl StreamRegistry {
     /// Registers the bodies of an exchange that is work, of which so much has passed, until the
     /// handle's last clone is dropped.
     pub(crate) fn open_work(
