@@ -40,9 +40,14 @@ impl Clock {
 
     /// The present instant on the deployment clock.
     pub fn now(&self) -> Timestamp {
+        self.at(monotonic())
+    }
+
+    /// What the deployment clock read when the monotonic clock read `at`; a manual one stands still.
+    pub fn at(&self, at: Duration) -> Timestamp {
         match &self.0 {
             Hand::System { offset_ms } => {
-                let millis = monotonic().as_millis() as i64 + offset_ms.load(Ordering::Relaxed);
+                let millis = at.as_millis() as i64 + offset_ms.load(Ordering::Relaxed);
                 Timestamp::from_millis(millis.max(0) as u64)
             }
             Hand::Manual { now_ms } => Timestamp::from_millis(now_ms.load(Ordering::Relaxed)),
@@ -79,6 +84,15 @@ pub fn monotonic() -> Duration {
         time.tv_sec.unsigned_abs(),
         time.tv_nsec.unsigned_abs() as u32,
     )
+}
+
+/// The instant of the runtime's timers, for deadlines within this process.
+pub fn instant() -> tokio::time::Instant {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the module that reads a clock"
+    )]
+    tokio::time::Instant::now()
 }
 
 /// The wall clock, for what must be told in it: an `Expires` that an app set.

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod adoption;
+mod alarm;
 mod answer_cookies;
 #[cfg(test)]
 mod bench;
@@ -21,6 +22,7 @@ pub(crate) mod fuzz;
 mod handle;
 mod head;
 mod hold;
+mod joined;
 mod json;
 mod learn;
 mod listener;

@@ -92,6 +92,9 @@ impl Health {
 }
 
 /// The store of a deployment.
+///
+/// What waits for Redis is boxed but for the look-up: each is large, few requests come to it, and
+/// all would carry the room of the largest.
 pub enum Store {
     /// In this process; gone with it.
     Memory(MemoryStore),
@@ -106,6 +109,11 @@ impl Store {
             Self::Memory(_) => shutdown.cancelled().await,
             Self::Redis(store) => store.run(shutdown).await,
         }
+    }
+
+    /// Whether a call waits for another process.
+    pub const fn is_remote(&self) -> bool {
+        matches!(self, Self::Redis(_))
     }
 
     /// Whether the store serves. Asks nobody.
@@ -129,7 +137,7 @@ impl Store {
     pub async fn ids_of(&self, lineage: Lineage) -> Result<Vec<Sid>, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.ids_of(lineage).await),
-            Self::Redis(store) => store.ids_of(lineage).await,
+            Self::Redis(store) => Box::pin(store.ids_of(lineage)).await,
         }
     }
 
@@ -137,7 +145,6 @@ impl Store {
     pub async fn touch(&self, sid: Sid, at: Timestamp) -> Result<Touched, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.touch(sid, at)),
-            // Boxed: its future is large, and would be moved about for the memory store as well.
             Self::Redis(store) => Box::pin(store.touch(sid, at)).await,
         }
     }
@@ -146,7 +153,7 @@ impl Store {
     pub async fn create(&self, sid: Sid, new: NewSession) -> Result<Created, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.create(sid, new)),
-            Self::Redis(store) => store.create(sid, new).await,
+            Self::Redis(store) => Box::pin(store.create(sid, new)).await,
         }
     }
 
@@ -155,7 +162,7 @@ impl Store {
     pub async fn claim(&self, sid: Sid, claim: Claim) -> Result<Claimed, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.claim(sid, claim)),
-            Self::Redis(store) => store.claim(sid, claim).await,
+            Self::Redis(store) => Box::pin(store.claim(sid, claim)).await,
         }
     }
 
@@ -163,7 +170,7 @@ impl Store {
     pub async fn activate(&self, sid: Sid, as_: Activation) -> Result<Activated, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.activate(sid, as_)),
-            Self::Redis(store) => store.activate(sid, as_).await,
+            Self::Redis(store) => Box::pin(store.activate(sid, as_)).await,
         }
     }
 
@@ -171,7 +178,7 @@ impl Store {
     pub async fn end(&self, sid: Sid, end: End) -> Result<Ended, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.end(sid, end)),
-            Self::Redis(store) => store.end(sid, end).await,
+            Self::Redis(store) => Box::pin(store.end(sid, end)).await,
         }
     }
 
@@ -180,7 +187,7 @@ impl Store {
     pub async fn bind(&self, sid: Sid, bound: Bound) -> Result<Touched, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.bind(sid, bound)),
-            Self::Redis(store) => store.bind(sid, bound).await,
+            Self::Redis(store) => Box::pin(store.bind(sid, bound)).await,
         }
     }
 
@@ -189,7 +196,7 @@ impl Store {
     pub async fn amend(&self, sid: Sid, amendment: Amendment) -> Result<Amended, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.amend(sid, amendment)),
-            Self::Redis(store) => store.amend(sid, amendment).await,
+            Self::Redis(store) => Box::pin(store.amend(sid, amendment)).await,
         }
     }
 
@@ -207,7 +214,7 @@ impl Store {
         }
         match self {
             Self::Memory(store) => Ok(store.cut(scope, at, horizon)),
-            Self::Redis(store) => store.cut(scope, at, horizon).await,
+            Self::Redis(store) => Box::pin(store.cut(scope, at, horizon)).await,
         }
     }
 
@@ -221,7 +228,7 @@ impl Store {
     ) -> Result<Vec<Sid>, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.claim_due(now, lease, max)),
-            Self::Redis(store) => store.claim_due(now, lease, max).await,
+            Self::Redis(store) => Box::pin(store.claim_due(now, lease, max)).await,
         }
     }
 
@@ -232,7 +239,7 @@ impl Store {
                 store.rearm(sid, at);
                 Ok(())
             }
-            Self::Redis(store) => store.rearm(sid, at).await,
+            Self::Redis(store) => Box::pin(store.rearm(sid, at)).await,
         }
     }
 
@@ -243,7 +250,7 @@ impl Store {
                 store.rearm_all(now);
                 Ok(())
             }
-            Self::Redis(store) => store.rearm_all(now).await,
+            Self::Redis(store) => Box::pin(store.rearm_all(now)).await,
         }
     }
 
@@ -251,7 +258,7 @@ impl Store {
     pub async fn read_events(&self, max: usize) -> Result<Vec<SessionEvent>, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.read_events(max)),
-            Self::Redis(store) => store.read_events(max).await,
+            Self::Redis(store) => Box::pin(store.read_events(max)).await,
         }
     }
 
@@ -262,7 +269,7 @@ impl Store {
                 store.acknowledge(events);
                 Ok(())
             }
-            Self::Redis(store) => store.acknowledge(events).await,
+            Self::Redis(store) => Box::pin(store.acknowledge(events)).await,
         }
     }
 
@@ -272,7 +279,7 @@ impl Store {
     pub async fn adoption_mark(&self, app: &str, now: Timestamp) -> Result<Timestamp, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.adoption_mark(app, now)),
-            Self::Redis(store) => store.adoption_mark(app, now).await,
+            Self::Redis(store) => Box::pin(store.adoption_mark(app, now)).await,
         }
     }
 
@@ -280,7 +287,7 @@ impl Store {
     pub async fn alive(&self) -> Result<u64, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.alive()),
-            Self::Redis(store) => store.alive().await,
+            Self::Redis(store) => Box::pin(store.alive()).await,
         }
     }
 
@@ -296,7 +303,7 @@ impl Store {
     pub async fn events_pending(&self) -> Result<u64, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.events_pending()),
-            Self::Redis(store) => store.events_pending().await,
+            Self::Redis(store) => Box::pin(store.events_pending()).await,
         }
     }
 }

@@ -30,7 +30,7 @@ use super::stream::handle::StreamHandle;
 use super::stream::progress::{Direction, Progress};
 use super::stream::registry::{Full, StreamKey, StreamKind};
 use super::stream::work::Terms;
-use super::upstream::{AnswerBody, Received};
+use super::upstream::{AnswerBody, Received, Wait};
 
 /// Bodies up to this size are not registered to be cut, which would cost each of them a lock. A
 /// deadline bounds how long one goes on behind its session's end instead.
@@ -187,6 +187,7 @@ impl Bodies<'_> {
         routed: &Routed,
         parts: request::Parts,
         body: RequestBody,
+        wait: Wait<'_>,
     ) -> Result<Result<Response<Received>, ProxyError>, EndReason> {
         let app = self.app;
         let may_be_cut = !routed.changes_session();
@@ -201,7 +202,7 @@ impl Bodies<'_> {
             self.begin_work();
             note(&self.opened);
         };
-        let mut sent = pin!(app.upstreams.send(parts, body, slow));
+        let mut sent = pin!(app.upstreams.send(parts, body, wait, slow));
         poll_fn(|cx| {
             let answer = sent.as_mut().poll(cx);
             let Some(handle) = cut_with.get() else {

@@ -45,7 +45,7 @@ pub(crate) struct Exchange {
     pub(crate) kind: Client,
     /// Where the request came from, as far as trusted peers tell it.
     pub(crate) origin: Origin,
-    pub(crate) peer: Peer,
+    pub(crate) peer: Arc<Peer>,
     /// The name under which the gateway and the app log it.
     pub(crate) request_id: HeaderValue,
     /// Where its session is judged.
@@ -72,9 +72,10 @@ struct FoundId {
 }
 
 impl Exchange {
-    pub(crate) fn begin(proxy: &Proxy, peer: Peer, parts: &Parts) -> Self {
+    pub(crate) fn begin(proxy: &Proxy, peer: Arc<Peer>, parts: &Parts) -> Self {
         let snapshot = proxy.snapshot.load_full();
-        let now = proxy.clock.now();
+        let began = monotonic();
+        let now = proxy.clock.at(began);
         let request_id = proxy.request_id(&parts.headers, &peer);
         let entry = proxy.telemetry.access.is_on().then(|| {
             let request = String::from_utf8_lossy(request_id.as_bytes()).into_owned();
@@ -96,7 +97,7 @@ impl Exchange {
             },
             request_id,
             setting: Setting::default(),
-            began: monotonic(),
+            began,
             waited: None,
             waited_for_store: None,
             found: Vec::new(),
@@ -115,7 +116,8 @@ impl Exchange {
             address,
             scheme,
             trusted,
-        } = &self.peer;
+            ..
+        } = &*self.peer;
         hygiene::clean_request(&mut parts.headers);
         let asked = head::written_host(parts);
         self.origin = forwarded(&mut parts.headers, address, trusted, *scheme, asked);
@@ -345,8 +347,17 @@ impl Exchange {
         }
     }
 
-    /// Ends the exchange with an error.
-    pub(crate) fn fail(mut self, proxy: &Proxy, error: &ProxyError) -> Response<AnswerBody> {
+    /// Ends the exchange: the head of its answer is ready, or why there is none.
+    pub(crate) fn end(
+        mut self,
+        proxy: &Proxy,
+        answer: Result<Response<AnswerBody>, ProxyError>,
+    ) -> Response<AnswerBody> {
+        let answer = answer.unwrap_or_else(|error| self.fail(&error));
+        self.finish(proxy, answer)
+    }
+
+    fn fail(&mut self, error: &ProxyError) -> Response<AnswerBody> {
         if let (Some(app), false) = (&self.app, self.is_decided) {
             app.metrics.decided(None, VerdictLabel::Error);
         }
@@ -360,17 +371,11 @@ impl Exchange {
             }
             _ => tracing::debug!(%error, request = ?self.request_id, "a request failed"),
         }
-        let answer = respond::fail(error, self.kind);
-        self.finish(proxy, answer)
+        respond::fail(error, self.kind)
     }
 
-    /// Ends the exchange: the head of its answer is ready. Its line is logged with the last byte
-    /// of its body.
-    pub(crate) fn finish(
-        self,
-        proxy: &Proxy,
-        mut answer: Response<AnswerBody>,
-    ) -> Response<AnswerBody> {
+    /// Its line is logged with the last byte of the answer's body.
+    fn finish(self, proxy: &Proxy, mut answer: Response<AnswerBody>) -> Response<AnswerBody> {
         let own = monotonic().saturating_sub(self.began);
         let waits = [self.waited, self.waited_for_store];
         let own = own.saturating_sub(waits.into_iter().flatten().sum());

@@ -22,26 +22,27 @@ use super::{carriers, head};
 /// Answers one request, whatever happens, and records what became of it.
 pub(crate) async fn handle(
     proxy: Arc<Proxy>,
-    peer: Peer,
+    peer: Arc<Peer>,
     request: Request<Incoming>,
 ) -> Response<AnswerBody> {
     let (parts, body) = request.into_parts();
     let mut exchange = Exchange::begin(&proxy, peer, &parts);
-    match judge(&proxy, &mut exchange, parts, body).await {
+    let answer = match judge(&proxy, &mut exchange, parts, body).await {
         Ok(Judged::Admitted(admitted)) if admitted.routed.changes_session() => {
             // The app will have logged somebody in or out, whether or not the client waits for
             // the answer: the exchange runs on if the connection does not.
             let kind = exchange.kind;
-            let task = proxy
-                .tasks
-                .spawn(go_on(Arc::clone(&proxy), exchange, admitted));
-            task.await
-                .unwrap_or_else(|_| respond::fail(&ProxyError::Internal, kind))
+            let going_on = go_on(Arc::clone(&proxy), exchange, admitted);
+            let task = proxy.tasks.spawn(going_on);
+            return task
+                .await
+                .unwrap_or_else(|_| respond::fail(&ProxyError::Internal, kind));
         }
-        Ok(Judged::Admitted(admitted)) => go_on(proxy, exchange, admitted).await,
-        Ok(Judged::Refused(refusal)) => exchange.finish(&proxy, refusal),
-        Err(error) => exchange.fail(&proxy, &error),
-    }
+        Ok(Judged::Admitted(admitted)) => pass_on(&proxy, &mut exchange, admitted).await,
+        Ok(Judged::Refused(refusal)) => Ok(refusal),
+        Err(error) => Err(error),
+    };
+    exchange.end(&proxy, answer)
 }
 
 async fn go_on(
@@ -49,10 +50,8 @@ async fn go_on(
     mut exchange: Exchange,
     admitted: Box<Admitted>,
 ) -> Response<AnswerBody> {
-    match pass_on(&proxy, &mut exchange, admitted).await {
-        Ok(answer) => exchange.finish(&proxy, answer),
-        Err(error) => exchange.fail(&proxy, &error),
-    }
+    let answer = pass_on(&proxy, &mut exchange, admitted).await;
+    exchange.end(&proxy, answer)
 }
 
 /// What became of a request before any app saw it.

@@ -1,13 +1,15 @@
 //! Accepting connections: bounded, with a deadline on each step, and drained at the end.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
@@ -17,8 +19,10 @@ use crate::config::Listener;
 use crate::telemetry::metrics::ListenerMetrics;
 
 use super::Proxy;
+use super::alarm::Alarm;
 use super::handle::handle;
 use super::head::forwarded::{PeerAddress, Scheme};
+use super::joined::Joined;
 use super::peer::Peer;
 use super::stall::StallGuard;
 use super::tls::{self, TlsError, TlsKeys};
@@ -152,7 +156,7 @@ impl Lane {
             tracing::debug!(%error, "the connection was gone at once");
             return;
         }
-        let peer = Peer {
+        let peer = Arc::new(Peer {
             address: PeerAddress::new(address.ip()),
             scheme: if self.keys.is_some() {
                 Scheme::Https
@@ -160,7 +164,8 @@ impl Lane {
                 Scheme::Http
             },
             trusted: Arc::clone(&self.trusted),
-        };
+            alarm: Alarm::default(),
+        });
         match &self.keys {
             // Each boxed, so that a plain connection does not hold the room of an encrypted one.
             None => Box::pin(self.exchange(proxy, peer, stream)).await,
@@ -174,34 +179,42 @@ impl Lane {
         }
     }
 
-    async fn exchange<S>(&self, proxy: Arc<Proxy>, peer: Peer, stream: S)
+    async fn exchange<S>(&self, proxy: Arc<Proxy>, peer: Arc<Peer>, stream: S)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let waits = proxy.snapshot.load().config.waits;
         // The handler's future lives in the connection between requests too, so it is boxed: an
         // idle connection then holds a pointer, not the largest state a request can be in.
+        let alarm = peer.alarm.clone();
         let service = service_fn(move |request| {
-            let answer = Box::pin(handle(Arc::clone(&proxy), peer.clone(), request));
+            let answer = Box::pin(handle(Arc::clone(&proxy), Arc::clone(&peer), request));
             async { Ok::<_, std::convert::Infallible>(answer.await) }
         });
         let mut builder = http1::Builder::new();
         builder
-            .timer(TokioTimer::new())
+            .timer(alarm)
             .header_read_timeout(waits.head)
             .max_header_size(HEAD_BYTES_MAX)
             .max_buf_size(BUFFER_BYTES_MAX)
             .half_close(false);
-        let stream = TokioIo::new(StallGuard::new(stream, waits.body));
+        let stream = TokioIo::new(StallGuard::new(Joined(stream), waits.body));
         let connection = builder.serve_connection(stream, service).with_upgrades();
-        tokio::pin!(connection);
-        let ended = tokio::select! {
-            ended = &mut connection => ended,
-            () = self.drain.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let mut connection = pin!(connection);
+        let mut drained = pin!(self.drain.cancelled());
+        let mut is_watched = false;
+        let ended = poll_fn(|cx| {
+            // Asked once, the signal wakes this task: it is not asked at each of the many times
+            // that something else does.
+            if !is_watched || self.drain.is_cancelled() {
+                is_watched = true;
+                if drained.as_mut().poll(cx).is_ready() {
+                    connection.as_mut().graceful_shutdown();
+                }
             }
-        };
+            connection.as_mut().poll(cx)
+        })
+        .await;
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended");
         }

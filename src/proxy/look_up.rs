@@ -102,25 +102,25 @@ impl Proxy {
             .asked(exchange, StoreOp::LookUp, self.store.look_up(&sids))
             .await?;
         // An id may have been recorded under any of the keys; each record counts once.
-        let per_id = sids
-            .chunks(keys.count())
-            .zip(looked_up.records.chunks(keys.count()));
-        let found = per_id.map(|(sids, records)| {
-            let known = sids
-                .iter()
-                .zip(records)
-                .find_map(|(sid, record)| Some((sid, record.as_ref()?)));
-            match known {
+        let mut records = looked_up.records.into_iter();
+        let found = sids.chunks(keys.count()).map(|sids| {
+            let mut known = sids.iter().zip(records.by_ref().take(sids.len()));
+            match known.find_map(|(sid, record)| Some((sid, record?))) {
                 None => Found {
                     sid: sids[0],
                     record: None,
                     company: Company::Whole,
                 },
-                Some((sid, record)) => Found {
-                    sid: *sid,
-                    record: Some(record.clone()),
-                    company: bind::company(presented, shape, &record.session, keys, namespace),
-                },
+                Some((sid, record)) => {
+                    let company = bind::company(presented, shape, &record.session, keys, namespace);
+                    // Those under the older keys.
+                    known.for_each(drop);
+                    Found {
+                        sid: *sid,
+                        record: Some(record),
+                        company,
+                    }
+                }
             }
         });
         Ok((found.collect(), looked_up.cuts))
@@ -133,6 +133,10 @@ impl Proxy {
         op: StoreOp,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        if !self.store.is_remote() {
+            // Not worth two readings of the clock.
+            return call.await;
+        }
         let began = monotonic();
         let answer = call.await;
         let took = monotonic().saturating_sub(began);

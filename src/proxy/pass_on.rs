@@ -27,7 +27,7 @@ use super::respond::{self, Refusal};
 use super::set_cookie;
 use super::snapshot::AppRuntime;
 use super::stream::work::Terms;
-use super::upstream::AnswerBody;
+use super::upstream::{AnswerBody, Wait};
 use super::{bind, upgrade};
 
 /// A request that may go on, and why.
@@ -76,13 +76,14 @@ pub(crate) async fn pass_on(
     }
 
     let asked_uri = parts.uri.clone();
-    let asked_at = clock::monotonic();
-    let sent = bodies.send(&routed, parts, body).await;
-    let (sent, cut) = match sent {
+    let began = clock::instant();
+    let alarm = &exchange.peer.alarm;
+    let sent = bodies.send(&routed, parts, body, Wait { began, alarm });
+    let (sent, cut) = match sent.await {
         Ok(sent) => (sent, None),
         Err(reason) => (Err(ProxyError::EndedAtWork), Some(reason)),
     };
-    exchange.waited_for_app(clock::monotonic() - asked_at, &sent);
+    exchange.waited_for_app(clock::instant() - began, &sent);
     if let Some(reason) = cut {
         return cut_short(&app, facts, reason);
     }

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::alarm::Alarm;
 use super::head::forwarded::{PeerAddress, Scheme};
 
 /// Who is at the other end of a connection.
-#[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) address: PeerAddress,
     /// What the connection speaks.
     pub(crate) scheme: Scheme,
     /// Peers whose forwarding headers are believed.
     pub(crate) trusted: Arc<[IpNet]>,
+    /// The timer of whatever the connection waits for.
+    pub(crate) alarm: Alarm,
 }
 
 impl Peer {

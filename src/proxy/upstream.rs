@@ -5,22 +5,22 @@ mod received;
 mod server;
 
 use std::error::Error as _;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use std::{io, mem};
 
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Response, Version, request};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use hyper_util::client::legacy::connect::HttpConnector;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::clock::monotonic;
 use crate::config::Waits;
 use crate::config::app::Upstream;
 
+use super::alarm::Alarm;
 use super::body::{Body, RequestBody};
 use super::error::{ProxyError, UpstreamFailure};
 use super::stream::progress::{Direction, Progress};
@@ -38,6 +38,14 @@ const LOOKS: u32 = 10;
 
 /// How long an app may take before it counts as slow.
 const SLOW_FROM: Duration = Duration::from_millis(500);
+
+/// A wait for an answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait<'a> {
+    pub(crate) began: Instant,
+    /// The timer of the client's connection, which waits as long.
+    pub(crate) alarm: &'a Alarm,
+}
 
 /// The servers of one app, in the order in which they are tried.
 #[derive(Debug)]
@@ -81,20 +89,28 @@ impl Upstreams {
         &self,
         parts: request::Parts,
         body: RequestBody,
+        wait: Wait<'_>,
         slow: impl FnOnce(),
     ) -> Result<Response<Received>, ProxyError> {
         let upload = body.progress().cloned();
-        let mut sent = pin!(self.send_in_turn(origin_form(parts)?, body));
+        let mut unsent = Some(Request::from_parts(origin_form(parts)?, body));
+        let mut sent = pin!(self.send_in_turn(&mut unsent, wait.began));
         let first = SLOW_FROM.min(self.answer_within / LOOKS);
-        if let Ok(answer) = timeout(first, &mut sent).await {
+        let deadline = wait.began + first;
+        let at_once = poll_fn(|cx| match sent.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending => wait.alarm.poll_passed(cx, deadline).map(|()| None),
+        });
+        if let Some(answer) = at_once.await {
             return answer;
         }
         slow();
+        // Boxed: most answers are here by now.
         match upload {
-            None => timeout(self.answer_within - first, sent)
+            None => Box::pin(timeout(self.answer_within - first, sent))
                 .await
                 .unwrap_or_else(|_| Err(self.late())),
-            Some(upload) => self.watch(&upload, sent).await,
+            Some(upload) => Box::pin(self.watch(&upload, sent)).await,
         }
     }
 
@@ -126,21 +142,17 @@ impl Upstreams {
     /// A server that does not accept has seen nothing of the request: the next one gets it.
     async fn send_in_turn(
         &self,
-        parts: request::Parts,
-        body: RequestBody,
+        unsent: &mut Unsent,
+        now: Instant,
     ) -> Result<Response<Received>, ProxyError> {
-        let mut request = Request::from_parts(parts, body);
         let mut refused = ProxyError::Upstream(UpstreamFailure::Address);
         for server in &self.servers {
-            match send_over_kept(server, request).await? {
-                Sent::Answered(answer) => return Ok(answer),
-                Sent::Unsent(unsent) => request = unsent,
+            if let Some(answer) = send_over_kept(server, unsent, now).await? {
+                return Ok(answer);
             }
-            match server.open().await {
-                Ok(connection) => {
-                    let answer = send_over(connection, server, request).await;
-                    return answer.map_err(|error| error.into_error().into());
-                }
+            // Boxed: most requests find a connection that is kept.
+            match Box::pin(server.open()).await {
+                Ok(connection) => return Ok(send_over(connection, server, unsent).await?),
                 Err(error) => refused = error.into(),
             }
         }
@@ -148,39 +160,39 @@ impl Upstreams {
     }
 }
 
-/// What became of a request on the connections that are kept.
-enum Sent {
-    Answered(Response<Received>),
-    /// A new connection is needed; nothing has been done about the request.
-    Unsent(Request<RequestBody>),
-}
+/// A request, as long as nothing has been done about it. Lent to each step and never passed on: its
+/// head is large.
+type Unsent = Option<Request<RequestBody>>;
 
+/// Sends a request over the connections that are kept; none where a new one is needed, and nothing
+/// has been done about the request.
 async fn send_over_kept(
     server: &Arc<Server>,
-    mut request: Request<RequestBody>,
-) -> Result<Sent, ProxyError> {
-    while let Some(connection) = server.kept(monotonic()) {
-        let again = is_repeatable(&request).then(|| without_body(&request));
-        match send_over(connection, server, request).await {
-            Ok(answer) => return Ok(Sent::Answered(answer)),
-            Err(mut error) => match (error.take_message(), again) {
-                (Some(unsent), _) => request = unsent,
-                (None, Some(again)) if closed_before_an_answer(error.error()) => {
-                    return Ok(Sent::Unsent(again));
-                }
-                (None, _) => return Err(error.into_error().into()),
-            },
+    unsent: &mut Unsent,
+    now: Instant,
+) -> Result<Option<Response<Received>>, ProxyError> {
+    while let Some(connection) = server.kept(now) {
+        let repeatable = unsent.as_ref().filter(|request| is_repeatable(request));
+        let again = repeatable.map(without_body);
+        match send_over(connection, server, unsent).await {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(_) if unsent.is_some() => {}
+            Err(error) if again.is_some() && closed_before_an_answer(&error) => {
+                *unsent = again;
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(Sent::Unsent(request))
+    Ok(None)
 }
 
 async fn send_over(
     mut connection: Connection,
     server: &Arc<Server>,
-    request: Request<RequestBody>,
-) -> Result<Response<Received>, TrySendError<Request<RequestBody>>> {
-    let answer: Response<Incoming> = connection.exchange(request).await?;
+    unsent: &mut Unsent,
+) -> Result<Response<Received>, hyper::Error> {
+    let answer = connection.exchange(unsent).await?;
     Ok(answer.map(|body| Received::new(body, connection, Arc::clone(server))))
 }
 

@@ -166,11 +166,11 @@ impl Metrics {
     /// The store was called, and answered or failed after this time.
     pub fn store_called(&self, op: StoreOp, took: Duration, failure: Option<&StoreError>) {
         self.store.duration[op as usize].observe(took.as_secs_f64());
-        let kind = failure.map(StoreError::kind);
-        if let Some(index) = StoreError::KINDS
-            .iter()
-            .position(|word| Some(*word) == kind)
-        {
+        let kind_of = |failure: &StoreError| {
+            let mut kinds = StoreError::KINDS.iter();
+            kinds.position(|kind| *kind == failure.kind())
+        };
+        if let Some(index) = failure.and_then(kind_of) {
             self.store.errors[index].inc();
         }
     }

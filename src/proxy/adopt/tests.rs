@@ -16,6 +16,7 @@ use crate::domain::session::{EndReason, Record, Session, State};
 use crate::domain::time::Timestamp;
 use crate::entropy::Entropy;
 use crate::proxy::Proxy;
+use crate::proxy::alarm::Alarm;
 use crate::proxy::carriers;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::head::forwarded::{PeerAddress, Scheme};
@@ -113,11 +114,12 @@ impl Bench {
     async fn ask_from(&self, client: &str, cookies: &str) -> Decision {
         let request = Request::builder().uri("/").header(COOKIE, cookies);
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let peer = Peer {
+        let peer = Arc::new(Peer {
             address: PeerAddress::new(client.parse().unwrap()),
             scheme: Scheme::Http,
             trusted: [].into(),
-        };
+            alarm: Alarm::default(),
+        });
         let mut exchange = Exchange::begin(&self.proxy, peer, &parts);
         let app = Arc::clone(&exchange.snapshot.apps[0]);
         let presented = carriers::presented(&parts, &app.app.shape).unwrap();

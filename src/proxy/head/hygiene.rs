@@ -4,8 +4,9 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CONNECTION, HOST, TRAILER, UPGRADE, VIA},
+    header::{CONNECTION, HOST, UPGRADE, VIA},
 };
+use smallvec::SmallVec;
 
 use crate::routing::client::tokens;
 
@@ -13,45 +14,51 @@ use crate::routing::client::tokens;
 const VIA_CURFEW: HeaderValue = HeaderValue::from_static("1.1 curfew");
 
 /// Meant for one hop, named by `Connection` or not (RFC 9110 section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("te"),
-    HeaderName::from_static("transfer-encoding"),
-    UPGRADE,
-    HeaderName::from_static("proxy-authenticate"),
-    HeaderName::from_static("proxy-authorization"),
-    HeaderName::from_static("http2-settings"),
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "http2-settings"
+    )
+}
 
 /// What no app shall hear from a client.
-const NEVER_FORWARDED: [HeaderName; 6] = [
-    // The gateway answers 100 itself when it reads the body.
-    HeaderName::from_static("expect"),
-    // Trailers are not forwarded: an id could hide there.
-    TRAILER,
-    // CGI turns it into HTTP_PROXY (CVE-2016-5385).
-    HeaderName::from_static("proxy"),
-    // Of RFC 2965; it changes how old servers read Cookie.
-    HeaderName::from_static("cookie2"),
-    // Some frameworks route by these instead of by the path that was judged.
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
-];
+fn is_never_forwarded(name: &str) -> bool {
+    matches!(
+        name,
+        // The gateway answers 100 itself when it reads the body.
+        "expect"
+            // Trailers are not forwarded: an id could hide there.
+            | "trailer"
+            // CGI turns it into HTTP_PROXY (CVE-2016-5385).
+            | "proxy"
+            // Of RFC 2965; it changes how old servers read Cookie.
+            | "cookie2"
+            // Some frameworks route by these instead of by the path that was judged.
+            | "x-original-url"
+            | "x-rewrite-url"
+    )
+}
 
 /// Drops what is not for the app. `forwarded` must follow: it settles who the client is said to be.
 pub(crate) fn clean_request(headers: &mut HeaderMap) {
-    drop_hop_by_hop(headers);
-    for name in &NEVER_FORWARDED {
-        headers.remove(name);
-    }
-    drop_matching(headers, is_folded_by_cgi);
+    drop_named_by_connection(headers);
+    drop_matching(headers, |name| {
+        is_hop_by_hop(name) || is_never_forwarded(name) || is_folded_by_cgi(name)
+    });
 }
 
 /// Drops what is not for the client, and says that the gateway was on the way.
 pub(crate) fn clean_response(headers: &mut HeaderMap) {
-    drop_hop_by_hop(headers);
+    drop_named_by_connection(headers);
+    drop_matching(headers, is_hop_by_hop);
     pass_via(headers);
 }
 
@@ -68,23 +75,21 @@ pub(super) fn pass_via(headers: &mut HeaderMap) {
 
 /// Removes the headers whose name `dropped` is true for.
 pub(super) fn drop_matching(headers: &mut HeaderMap, dropped: impl Fn(&str) -> bool) {
-    let names: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| dropped(name.as_str()))
-        .cloned()
-        .collect();
+    let names = headers.keys().filter(|name| dropped(name.as_str()));
+    // Most heads hold none, or what is said of their own connection.
+    let names: SmallVec<[HeaderName; 2]> = names.cloned().collect();
     for name in names {
         headers.remove(name);
     }
 }
 
-fn drop_hop_by_hop(headers: &mut HeaderMap) {
+fn drop_named_by_connection(headers: &mut HeaderMap) {
     let named = tokens(headers, &CONNECTION).filter_map(|token| HeaderName::from_bytes(token).ok());
     // Host is needed to find the app, whatever a client says of it.
-    let named: Vec<HeaderName> = named
+    let named: SmallVec<[HeaderName; 2]> = named
         .filter(|name| *name != HOST && headers.contains_key(name))
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    for name in named {
         headers.remove(name);
     }
 }

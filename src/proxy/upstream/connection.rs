@@ -14,13 +14,13 @@ use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
 
 use crate::proxy::body::RequestBody;
+use crate::proxy::joined::Joined;
 
 /// A connection.
 pub(super) struct Connection {
@@ -30,8 +30,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn over(stream: TokioIo<TcpStream>) -> Result<Self, hyper::Error> {
-        let (sender, connection) = handshake(stream).await?;
+    pub(super) async fn over(stream: TcpStream) -> Result<Self, hyper::Error> {
+        let (sender, connection) = handshake(TokioIo::new(Joined(stream))).await?;
         Ok(Self {
             sender,
             driver: Some(Box::pin(connection.with_upgrades())),
@@ -50,11 +50,12 @@ impl Connection {
     /// Sends a request and waits for the head of its answer.
     ///
     /// # Errors
-    /// With the request itself where nothing of it was sent.
+    /// When the connection fails. The request is given back where nothing of it was sent.
     pub(super) async fn exchange(
         &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+        unsent: &mut Option<Request<RequestBody>>,
+    ) -> Result<Response<Incoming>, hyper::Error> {
+        let request = unsent.take().expect("who sends a request has one");
         let mut answer = pin!(self.sender.try_send_request(request));
         yield_now().await;
         let answer = poll_fn(|cx| {
@@ -67,7 +68,10 @@ impl Connection {
         })
         .await;
         yield_now().await;
-        answer
+        answer.map_err(|mut error| {
+            *unsent = error.take_message();
+            error.into_error()
+        })
     }
 
     /// Whether the next request may be sent.

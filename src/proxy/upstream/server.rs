@@ -9,9 +9,10 @@ use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::clock::monotonic;
+use crate::clock;
 use crate::config::app::Upstream;
 use crate::proxy::error::UpstreamFailure;
 
@@ -34,7 +35,7 @@ pub(super) struct Server {
 #[derive(Default)]
 struct Kept {
     /// The one used last at the end.
-    connections: Vec<(Connection, Duration)>,
+    connections: Vec<(Connection, Instant)>,
     /// Whether a task closes those that have rested for too long.
     is_swept: bool,
 }
@@ -53,9 +54,9 @@ impl Server {
     }
 
     /// A connection that rests, and not for too long.
-    pub(super) fn kept(&self, now: Duration) -> Option<Connection> {
+    pub(super) fn kept(&self, now: Instant) -> Option<Connection> {
         let (connection, since) = self.lock().connections.pop()?;
-        (now.saturating_sub(since) < KEPT_FOR).then_some(connection)
+        (now.duration_since(since) < KEPT_FOR).then_some(connection)
     }
 
     /// A new connection.
@@ -68,7 +69,7 @@ impl Server {
             .map_err(|_| UpstreamFailure::Address)?;
         let refused = |error| UpstreamFailure::Refused(Box::new(error));
         let stream = self.connector.clone().call(uri).await.map_err(refused)?;
-        let connection = Connection::over(stream).await;
+        let connection = Connection::over(stream.into_inner()).await;
         connection.map_err(UpstreamFailure::Broken)
     }
 
@@ -100,7 +101,7 @@ impl Server {
         if kept.connections.len() == KEPT_MAX {
             return;
         }
-        kept.connections.push((connection, monotonic()));
+        kept.connections.push((connection, clock::instant()));
         if !kept.is_swept
             && let Ok(runtime) = Handle::try_current()
         {
@@ -121,10 +122,10 @@ async fn sweep(server: Weak<Server>) {
         let Some(server) = server.upgrade() else {
             return;
         };
-        let now = monotonic();
+        let now = clock::instant();
         let mut kept = server.lock();
         kept.connections
-            .retain(|(_, since)| now.saturating_sub(*since) < KEPT_FOR);
+            .retain(|(_, since)| now.duration_since(*since) < KEPT_FOR);
         if kept.connections.is_empty() {
             kept.is_swept = false;
             return;
