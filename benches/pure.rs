@@ -17,6 +17,7 @@ use curfew::domain::policy::{Policy, PolicyVersion, Role, RoleName};
 use curfew::domain::resolve::{Facts, Holder, Setting};
 use curfew::domain::session::{CookieScope, Login, Record, Session, State, UserName};
 use curfew::domain::time::Timestamp;
+use curfew::domain::token::Standing;
 use curfew::store::memory::MemoryStore;
 use curfew::store::op::{NewSession, Touched};
 use curfew::store::{LookUp, Store};
@@ -156,6 +157,7 @@ fn found(ids: usize, last_active: Timestamp) -> Vec<Found> {
             state: State::Alive,
         }),
         company: Company::Whole,
+        token: Standing::Holds,
     });
     found.collect()
 }

@@ -22,6 +22,7 @@ mod spelled;
 mod suggest;
 pub mod surroundings;
 pub mod table;
+pub mod token;
 mod value;
 
 use std::net::SocketAddr;

@@ -13,3 +13,4 @@ pub mod policy;
 pub mod resolve;
 pub mod session;
 pub mod time;
+pub mod token;

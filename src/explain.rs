@@ -376,6 +376,12 @@ fn notes(app: &App, routed: &Routed, method: &Method) -> Vec<String> {
         let statuses = statuses.collect::<Vec<_>>().join(", ");
         notes.push(format!("passive where the answer is {statuses}"));
     }
+    if let Some(token) = app.token.as_ref().filter(|_| !is_public) {
+        let every = for_people(token.renewal.every);
+        notes.push(format!(
+            "needs the companion token after a login, renewed every {every}"
+        ));
+    }
     for rule in &routed.person_frames {
         notes.push(format!("active are its frames: {}", rule.text()));
     }

@@ -16,6 +16,7 @@ use crate::domain::time::Timestamp;
 
 use super::carrier::SessionShape;
 use super::passive::Passivity;
+use super::token::TokenCarrier;
 use super::value::Words;
 
 /// One legacy application behind the gateway.
@@ -57,6 +58,8 @@ pub struct App {
     pub fallback: RouteRule,
     /// What of its traffic is no person's.
     pub passivity: Passivity,
+    /// Its companion token, where it has one.
+    pub token: Option<TokenCarrier>,
     /// How refusals look.
     pub refusals: Refusals,
 }

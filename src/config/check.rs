@@ -23,6 +23,7 @@ mod secrets;
 mod session;
 mod standards;
 mod store;
+mod token;
 
 use std::sync::Arc;
 

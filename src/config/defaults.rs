@@ -60,6 +60,16 @@ pub const WORK_MAX: Duration = Duration::from_secs(30 * 60);
 /// Enough for what was about to be over, and short against any absolute timeout.
 pub const WORK_DRAIN: Duration = Duration::from_secs(2 * 60);
 
+/// Long enough that a renewal is rare among requests, and short against a working day with a copied
+/// session.
+pub const TOKEN_RENEW_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// Requests that a page sends at the same time come within it, also over a mobile line.
+pub const TOKEN_OVERLAP: Duration = Duration::from_secs(30);
+
+/// Before the namespace, so that apps that share a host have cookies of their own.
+pub const TOKEN_COOKIE_PREFIX: &str = "curfew-";
+
 /// What an application expects that builds links and checks CSRF by its own name.
 pub const HOST_HEADER: &str = "pass";
 

@@ -7,6 +7,7 @@ pub(crate) mod device;
 pub(crate) mod passive;
 pub(crate) mod refusal;
 pub(crate) mod standard;
+pub(crate) mod token;
 
 use std::collections::BTreeMap;
 

@@ -13,6 +13,8 @@ use super::app::{
 };
 use super::device::When;
 use super::passive::FrameRule;
+use super::token::TokenCarrier;
+use crate::domain::token::Renewal;
 
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -206,6 +208,22 @@ pub(super) fn frames(rule: &FrameRule) -> String {
         told.push_str(&format!(", parted by {:?}", rule.separator));
     }
     told
+}
+
+/// A companion token.
+pub(super) fn token(token: &TokenCarrier) -> String {
+    let TokenCarrier {
+        plain,
+        // The same behind its prefix.
+        secured: _,
+        header,
+        renewal: Renewal { every, overlap },
+    } = token;
+    let mut told = vec![format!("cookie {plain}")];
+    told.extend(header.as_ref().map(|name| format!("header {name}")));
+    told.push(format!("renew_every {}", duration(*every)));
+    told.push(format!("overlap {}", duration(*overlap)));
+    told.join(", ")
 }
 
 pub(super) fn answer(answer: &CustomAnswer) -> String {

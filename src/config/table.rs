@@ -15,6 +15,8 @@ use crate::domain::limits::RouteBounds;
 use super::Config;
 use super::app::{App, LoginRecipe, Page, RouteRule};
 use super::passive::Preset;
+use super::spelled::duration;
+use super::token::TokenCarrier;
 use super::value::Words;
 
 /// The limits of every app and role with the rules they come from; what its routes and devices
@@ -30,6 +32,7 @@ pub fn tables(config: &Config) -> String {
             limits::on_devices(config, app),
             Some(routes(app)),
             passivity(app),
+            token(app),
         ];
         let tables = [Some(limits::of_sessions(config, app))].into_iter();
         for table in tables.chain(others).flatten() {
@@ -100,6 +103,27 @@ fn passivity(app: &App) -> Option<Table> {
         table.add_row([frames, "active".to_owned(), of(rule.preset)]);
     }
     (table.row_count() > 0).then_some(table)
+}
+
+/// Its companion token, where it has one.
+fn token(app: &App) -> Option<Table> {
+    let TokenCarrier {
+        plain,
+        secured,
+        header,
+        renewal,
+    } = app.token.as_ref()?;
+    let mut table = empty_table(&[
+        "companion token",
+        "over TLS",
+        "header",
+        "renewed every",
+        "overlap",
+    ]);
+    let header = header.as_ref().map_or("", |name| name.as_str());
+    let spans = [renewal.every, renewal.overlap].map(duration);
+    table.add_row([plain, secured, header, &spans[0], &spans[1]]);
+    Some(table)
 }
 
 fn login_note(recipe: &LoginRecipe) -> String {

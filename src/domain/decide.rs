@@ -11,6 +11,7 @@ use super::policy::Policy;
 use super::resolve::Setting;
 use super::session::{EndReason, Phase, Record, Session};
 use super::time::Timestamp;
+use super::token::{Change, Standing};
 
 /// What was found of one id that a request presented.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Found {
     pub record: Option<Record>,
     /// Whether the cookies that accompany the id belong to it.
     pub company: Company,
+    /// What the companion token that came with it means.
+    pub token: Standing,
 }
 
 /// Whether the cookies that accompany an id belong to it.
@@ -55,6 +58,26 @@ pub enum Stale {
     Foreign,
     /// It comes from a device of another class, where its user has to log in anew.
     DeviceChanged,
+    /// It lacks the session's companion token.
+    TokenMissing,
+    /// Its companion token was never one of this session.
+    TokenUnknown,
+}
+
+impl Stale {
+    /// Whether it tells of what was once alive or belongs to somebody else, which is worth a record.
+    pub const fn is_recorded(self) -> bool {
+        match self {
+            Self::Ended(_)
+            | Self::Superseded
+            | Self::Mixed
+            | Self::Foreign
+            | Self::DeviceChanged
+            | Self::TokenMissing
+            | Self::TokenUnknown => true,
+            Self::NoSession | Self::LoginRequired | Self::Unknown | Self::Partial => false,
+        }
+    }
 }
 
 /// A session that a request may use, at one instant.
@@ -72,6 +95,8 @@ pub struct Live {
     pub route: RouteBounds,
     /// Whether its device is of another class than the one on record, which must then follow.
     pub moved: Moved,
+    /// What becomes of its companion token, which must then follow.
+    pub token: Option<Box<Change>>,
 }
 
 /// What becomes of a request.
@@ -240,6 +265,16 @@ fn judge_one(
         Phase::Superseded(_) => return Err(Stale::Superseded),
         Phase::Pending => return Err(Stale::Unknown),
     };
+    let token = match &found.token {
+        Standing::Holds => None,
+        Standing::Changes(change) => Some(change.clone()),
+        Standing::Missing => return Err(Stale::TokenMissing),
+        Standing::Unknown => return Err(Stale::TokenUnknown),
+        Standing::Reused => {
+            due.push((found.sid, EndReason::TokenReuse));
+            return Err(Stale::Ended(EndReason::TokenReuse));
+        }
+    };
     match found.company {
         Company::Whole => {}
         Company::Partial => return Err(Stale::Partial),
@@ -261,6 +296,7 @@ fn judge_one(
         limits,
         route: rules.setting.route,
         moved,
+        token,
     })
 }
 

@@ -6,8 +6,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use smallvec::SmallVec;
+
+use super::token::TokenSeed;
 
 /// 128 bits that name something, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +62,13 @@ pub struct Lineage(Name);
 /// The keyed hash of a cookie that accompanies the id: a member of its group, or an `auth_cookie`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(Name);
+
+/// A value of a session's companion token: a bearer secret, which shows itself to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenValue {
+    number: u32,
+    tag: Name,
+}
 
 impl Sid {
     /// A sid from its 16 bytes.
@@ -206,11 +216,71 @@ impl Keyring {
     pub fn fingerprint(&self, namespace: &str, name: &str, value: &[u8]) -> Fingerprint {
         Fingerprint(keyed(&self.0[0], COMPANION, namespace, name, value))
     }
+
+    /// The value of this number of a session's token, from 1, under the key that writes.
+    pub fn token_value(&self, seed: TokenSeed, lineage: Lineage, number: u32) -> TokenValue {
+        TokenValue {
+            number,
+            tag: token_tag(&self.0[0], seed, lineage, number),
+        }
+    }
+
+    /// Whether a value is one of this session's token.
+    pub fn is_token_of(&self, value: &TokenValue, seed: TokenSeed, lineage: Lineage) -> bool {
+        self.0.iter().any(|key| {
+            let tag = token_tag(key, seed, lineage, value.number);
+            verify_slices_are_equal(&tag.0, &value.tag.0).is_ok()
+        })
+    }
+}
+
+/// The lineage stands where a namespace stands elsewhere: the value is good for nothing else.
+fn token_tag(key: &hmac::Key, seed: TokenSeed, lineage: Lineage, number: u32) -> Name {
+    let mut named = [0; 20];
+    named[..16].copy_from_slice(seed.as_bytes());
+    named[16..].copy_from_slice(&number.to_be_bytes());
+    keyed(key, TOKEN, &lineage.to_string(), "", &named)
+}
+
+/// Digits of the greatest number.
+const NUMBER_DIGITS_MAX: usize = 10;
+
+impl TokenValue {
+    /// The value in a text; none where it cannot be one.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let text = str::from_utf8(text).ok()?;
+        let (digits, tag) = text.split_once('.')?;
+        let is_plain = digits.bytes().all(|digit| digit.is_ascii_digit());
+        if digits.starts_with('0') || !is_plain || digits.len() > NUMBER_DIGITS_MAX {
+            return None;
+        }
+        Some(Self {
+            number: digits.parse().ok()?,
+            tag: tag.parse().ok()?,
+        })
+    }
+
+    /// Its number, which is anybody's claim until `Keyring::is_token_of` confirms it.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// As it travels: a number, a dot and 32 hexadecimal digits.
+    pub fn reveal(&self) -> String {
+        format!("{}.{}", self.number, self.tag)
+    }
+}
+
+impl fmt::Debug for TokenValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenValue({}, redacted)", self.number)
+    }
 }
 
 /// Separates the uses of a key: a sid never equals a fingerprint of the same value.
 const SID: &[u8] = b"sid";
 const COMPANION: &[u8] = b"companion";
+const TOKEN: &[u8] = b"token";
 
 /// Bytes that nearly all that is keyed fits in.
 const KEYED_MOST: usize = 256;
@@ -235,7 +305,7 @@ impl fmt::Debug for Keyring {
 
 #[cfg(test)]
 mod tests {
-    use super::{Keyring, Lineage, Sid};
+    use super::{Keyring, Lineage, Sid, TokenSeed, TokenValue};
 
     fn keyring() -> Keyring {
         Keyring::new([b"new".as_slice(), b"old"]).unwrap()
@@ -277,5 +347,59 @@ mod tests {
     #[test]
     fn a_keyring_without_a_key_is_none() {
         assert!(Keyring::new([]).is_none());
+    }
+
+    const SEED: TokenSeed = TokenSeed::from_bytes([1; 16]);
+    const LINEAGE: Lineage = Lineage::from_bytes([2; 16]);
+
+    #[test]
+    fn a_token_is_of_its_number_its_seed_its_lineage_and_its_keys_alone() {
+        let keys = keyring();
+        let value = keys.token_value(SEED, LINEAGE, 7);
+        let told = TokenValue::parse(value.reveal().as_bytes()).unwrap();
+        assert_eq!((told.number(), &told), (7, &value));
+        assert!(keys.is_token_of(&told, SEED, LINEAGE));
+        assert!(!keys.is_token_of(&told, TokenSeed::from_bytes([3; 16]), LINEAGE));
+        assert!(!keys.is_token_of(&told, SEED, Lineage::from_bytes([3; 16])));
+        let tag = value.reveal().split_off(2);
+        let renumbered = TokenValue::parse(format!("8.{tag}").as_bytes()).unwrap();
+        assert!(!keys.is_token_of(&renumbered, SEED, LINEAGE));
+        let old = Keyring::new([b"old".as_slice()]).unwrap();
+        assert!(!old.is_token_of(&told, SEED, LINEAGE));
+        assert!(keys.is_token_of(&old.token_value(SEED, LINEAGE, 7), SEED, LINEAGE));
+    }
+
+    #[test]
+    fn nothing_else_reads_as_a_token() {
+        let tag = "a5".repeat(16);
+        assert!(TokenValue::parse(format!("4294967295.{tag}").as_bytes()).is_some());
+        for text in [
+            "".to_owned(),
+            ".".to_owned(),
+            tag.clone(),
+            format!(".{tag}"),
+            format!("0.{tag}"),
+            format!("01.{tag}"),
+            format!("+1.{tag}"),
+            format!("-1.{tag}"),
+            format!("1 .{tag}"),
+            format!("4294967296.{tag}"),
+            format!("99999999999.{tag}"),
+            format!("1.{tag}0"),
+            format!("1.{}", &tag[1..]),
+            format!("1.{}", tag.to_uppercase()),
+            format!("1..{tag}"),
+            format!("\u{661}.{tag}"),
+        ] {
+            assert!(TokenValue::parse(text.as_bytes()).is_none(), "{text}");
+        }
+        assert!(TokenValue::parse(b"1.\xff").is_none());
+    }
+
+    #[test]
+    fn a_token_shows_itself_to_nobody() {
+        let value = keyring().token_value(SEED, LINEAGE, 7);
+        assert_eq!(format!("{value:?}"), "TokenValue(7, redacted)");
+        assert_eq!(format!("{SEED:?}"), "TokenSeed(redacted)");
     }
 }

@@ -10,6 +10,7 @@ use super::limits::{Bounds, Limits, Rule};
 use super::policy::{Policy, PolicyVersion, RoleName};
 use super::resolve::{Candidate, Facts, Holder, Setting};
 use super::time::Timestamp;
+use super::token::Token;
 
 /// Why a lineage ended. The first reason stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -161,8 +162,8 @@ pub struct Session {
     pub companions: Vec<Companion>,
     /// Where the app set its cookies.
     pub scopes: Vec<CookieScope>,
-    /// The gateway's own companion token, by its keyed hash. Always none until it is switched on.
-    pub token: Option<Fingerprint>,
+    /// The gateway's own companion token; none where the app has none, or none was asked for yet.
+    pub token: Option<Token>,
 }
 
 impl Session {

@@ -105,6 +105,7 @@ pub(super) fn live(proxy: &Proxy, sid: Sid, session: &Arc<Session>) -> Live {
         limits: session.limits(&config.policy, Setting::of_app(config.apps[0].bounds)),
         route: RouteBounds::default(),
         moved: Moved::No,
+        token: None,
     }
 }
 

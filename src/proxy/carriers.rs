@@ -332,7 +332,8 @@ fn leading_credentials<'a>(text: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     (ends_here && name.eq_ignore_ascii_case(scheme.as_bytes())).then(|| canonical(value))
 }
 
-fn strip_cookies(headers: &mut HeaderMap, dropped: impl Fn(&Pair<'_>) -> bool) {
+/// Takes cookies out and leaves every other byte of their headers as it was.
+pub(crate) fn strip_cookies(headers: &mut HeaderMap, dropped: impl Fn(&Pair<'_>) -> bool) {
     if !cookies::pairs(headers).any(|pair| dropped(&pair)) {
         return;
     }

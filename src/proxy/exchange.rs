@@ -29,6 +29,7 @@ use super::head::hygiene;
 use super::learn::lesson::Lesson;
 use super::peer::Peer;
 use super::snapshot::{AppRuntime, Snapshot};
+use super::token::PresentedToken;
 use super::upstream::AnswerBody;
 use super::{head, respond, set_cookie};
 
@@ -50,6 +51,8 @@ pub(crate) struct Exchange {
     pub(crate) request_id: HeaderValue,
     /// Where its session is judged.
     pub(crate) setting: Setting,
+    /// The companion token that it carries, where its app has one.
+    pub(super) token: Option<Box<PresentedToken>>,
     began: Duration,
     waited: Option<Duration>,
     waited_for_store: Option<Duration>,
@@ -97,6 +100,7 @@ impl Exchange {
             },
             request_id,
             setting: Setting::default(),
+            token: None,
             began,
             waited: None,
             waited_for_store: None,
@@ -191,6 +195,7 @@ impl Exchange {
             app.was_active(live, self.now);
         }
         if let Some(stale) = stale {
+            app.metrics.token_refused(stale);
             self.record_refusal(proxy, stale);
         }
         if let Some(entry) = &mut self.entry {
@@ -203,14 +208,7 @@ impl Exchange {
 
     /// A dead id that came back is recorded, one event a request.
     fn record_refusal(&self, proxy: &Proxy, stale: Stale) {
-        if !matches!(
-            stale,
-            Stale::Ended(_)
-                | Stale::Superseded
-                | Stale::Mixed
-                | Stale::Foreign
-                | Stale::DeviceChanged
-        ) {
+        if !stale.is_recorded() {
             return;
         }
         let known = self

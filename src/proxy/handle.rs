@@ -17,7 +17,7 @@ use super::pass_on::{Admitted, pass_on};
 use super::peer::Peer;
 use super::respond::{self, Refusal};
 use super::upstream::AnswerBody;
-use super::{carriers, head};
+use super::{carriers, hand_out, head, token};
 
 /// Answers one request, whatever happens, and records what became of it.
 pub(crate) async fn handle(
@@ -75,6 +75,9 @@ async fn judge(
     let routed = routing::route(&app.app, &parts, &normal, exchange.kind);
     let facts = routed.facts(&parts.method, exchange.kind);
     exchange.routed(&app, &routed, normal.as_str());
+    let (token, scheme) = (app.app.token.as_ref(), exchange.origin.scheme);
+    exchange.token =
+        token.map(|carrier| Box::new(token::take(&mut parts.headers, carrier, scheme)));
     let presented = carriers::presented(&parts, &app.app.shape)?;
 
     let decision = match proxy.decide(exchange, &app, facts, &presented).await {
@@ -95,10 +98,13 @@ async fn judge(
 
     if let Verdict::Refuse(stale) = decision.verdict {
         let scopes = exchange.expired(&app, stale);
-        let expired = scopes
+        let mut expired: Vec<_> = scopes
             .iter()
             .filter_map(|scope| exchange.expire(scope))
             .collect();
+        if !expired.is_empty() {
+            expired.extend(hand_out::expired(exchange, &app));
+        }
         let refusal = Refusal {
             app: &app.app,
             facts,

@@ -9,6 +9,7 @@ use crate::domain::cuts::Cuts;
 use crate::domain::decide::{Company, Decision, Found, Rules, Stale, Write, decide, decide_stale};
 use crate::domain::identity::Sid;
 use crate::domain::session::{EndReason, Record};
+use crate::domain::token::Standing;
 use crate::store::StoreError;
 use crate::store::event::build::EventFacts;
 use crate::store::op::{End, Ended, Touched};
@@ -19,6 +20,7 @@ use super::bind;
 use super::carriers::Presented;
 use super::device::Followed;
 use super::exchange::Exchange;
+use super::renew;
 use super::snapshot::AppRuntime;
 
 /// How often the ids of a request are looked up: again where one was adopted, and where somebody's
@@ -61,6 +63,10 @@ impl Proxy {
             match written {
                 Written::Decided(decision) => {
                     match self.follow_device(exchange, app, facts, decision).await? {
+                        Followed::Decided(decision) if app.app.token.is_some() => {
+                            let follow = self.follow_token(exchange, app, facts, decision);
+                            return Box::pin(follow).await;
+                        }
                         Followed::Decided(decision) => return Ok(decision),
                         // What else is written of it tells of the device the next time.
                         Followed::Overtaken(decision) if round == ROUNDS_MAX => {
@@ -110,15 +116,18 @@ impl Proxy {
                     sid: sids[0],
                     record: None,
                     company: Company::Whole,
+                    token: Standing::Holds,
                 },
                 Some((sid, record)) => {
                     let company = bind::company(presented, shape, &record.session, keys, namespace);
+                    let token = renew::standing(self, exchange, app, &record.session);
                     // Those under the older keys.
                     known.for_each(drop);
                     Found {
                         sid: *sid,
                         record: Some(record),
                         company,
+                        token,
                     }
                 }
             }

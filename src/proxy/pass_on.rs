@@ -28,7 +28,7 @@ use super::set_cookie;
 use super::snapshot::AppRuntime;
 use super::stream::work::Terms;
 use super::upstream::{AnswerBody, Wait};
-use super::{bind, upgrade};
+use super::{bind, hand_out, upgrade};
 
 /// A request that may go on, and why.
 pub(crate) struct Admitted {
@@ -97,6 +97,7 @@ pub(crate) async fn pass_on(
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         // Nothing is learned from it, so an id that it brings would be dead on arrival.
         withhold_ids(&app, &mut parts.headers);
+        hand_out::withhold(&app, &mut parts.headers);
         let opened = upgrade::Opened {
             client: upgrade,
             person_frames: routed.person_frames,
@@ -130,7 +131,9 @@ pub(crate) async fn pass_on(
         }
     }
     let body = bodies.answer(body, &head.parts.headers).await?;
-    let parts = undress(exchange, &app, &decision, &routed, head, &lesson);
+    let mut parts = undress(exchange, &app, &decision, &routed, head, &lesson);
+    let session = decision.live.as_ref().map(|live| &*live.session);
+    hand_out::hand_out(proxy, exchange, &app, session, &lesson, &mut parts);
     Ok(Response::from_parts(parts, body))
 }
 
@@ -324,6 +327,10 @@ fn undress(
         }
         _ => Vec::new(),
     };
+    if !expired.is_empty() && lesson.login().is_none() {
+        let gone = hand_out::expired(exchange, app);
+        parts.headers.extend(gone.map(|gone| (SET_COOKIE, gone)));
+    }
     for scope in expired {
         if !cookies.sets_at(&scope)
             && let Some(expired) = exchange.expire(&scope)

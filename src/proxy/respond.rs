@@ -43,6 +43,8 @@ pub(crate) fn code(stale: Stale) -> &'static str {
         Stale::Partial => "session_partial",
         Stale::Foreign => "session_foreign",
         Stale::DeviceChanged => ended_code(EndReason::DeviceChanged),
+        Stale::TokenMissing => "session_token_missing",
+        Stale::TokenUnknown => "session_token_unknown",
         Stale::Ended(reason) => ended_code(reason),
     }
 }
@@ -70,7 +72,7 @@ fn sentence(stale: Stale) -> &'static str {
         Stale::Unknown => "This session is not known here. Please sign in again.",
         Stale::Superseded => "This session was renewed meanwhile. Please try again.",
         Stale::Mixed => "The request carried several sessions. Please sign in again.",
-        Stale::Partial | Stale::Foreign => {
+        Stale::Partial | Stale::Foreign | Stale::TokenMissing | Stale::TokenUnknown => {
             "The cookies of this request do not belong together. Please sign in again."
         }
         Stale::DeviceChanged => {

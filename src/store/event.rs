@@ -23,6 +23,8 @@ pub enum EventKind {
     Device,
     /// A lineage ended.
     End,
+    /// A lineage ended in a way that somebody should look at.
+    Alert,
     /// A request with a dead id was refused or stripped.
     Refusal,
     /// Work that was under way at the absolute timeout is over.

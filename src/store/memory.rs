@@ -133,7 +133,7 @@ impl MemoryStore {
         let mut shard = self.shard(sid);
         let ended = shard.end(sid, &end);
         if ended == Ended::Now {
-            self.append(end.event);
+            self.append(end.events());
         }
         ended
     }

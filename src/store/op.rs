@@ -7,7 +7,7 @@ use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
 
 use super::event::SessionEvent;
-use super::event::build::{EventFacts, end_event};
+use super::event::build::{EventFacts, alert_of, end_event};
 
 /// An id to record.
 #[derive(Debug, Clone)]
@@ -135,6 +135,12 @@ impl End {
             event: authenticated.then(|| Box::new(end_event(facts, reason))),
             forget_at,
         }
+    }
+
+    /// What to append: its event, and where that is alarming, an alert.
+    pub(super) fn events(self) -> impl Iterator<Item = Box<SessionEvent>> {
+        let alert = self.event.as_deref().and_then(alert_of).map(Box::new);
+        self.event.into_iter().chain(alert)
     }
 }
 

@@ -27,7 +27,7 @@ use crate::store::StoreError;
 use super::build_info::BuildInfo;
 
 pub use app::{AppMetrics, Open, RoleLabel};
-pub use label::{LoginOutcome, StoreOp, StreamCut, UpstreamFault, VerdictLabel};
+pub use label::{LoginOutcome, StoreOp, StreamCut, TokenLabel, UpstreamFault, VerdictLabel};
 
 use app::AppFamilies;
 use family::{

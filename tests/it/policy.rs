@@ -5,6 +5,7 @@ mod edits;
 mod explained;
 mod passive;
 mod routes;
+mod token;
 mod work;
 
 use crate::harness::app::{LegacyApp, form_app};

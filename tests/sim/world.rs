@@ -13,6 +13,7 @@ use curfew::domain::decide::{Company, Decision, Found, Rules, Verdict, Write, de
 use curfew::domain::policy::Policy;
 use curfew::domain::resolve::Setting;
 use curfew::domain::session::{EndReason, Phase, Record};
+use curfew::domain::token::Standing;
 use curfew::store::event::EventId;
 use curfew::store::memory::MemoryStore;
 use curfew::store::op::Created;
@@ -380,6 +381,7 @@ impl World {
             sid: sid(id),
             record: Some(record),
             company: Company::Whole,
+            token: Standing::Holds,
         };
         decide(rules, facts, &[found])
     }

@@ -69,7 +69,9 @@ impl Checker<'_> {
         self.below_prefix(app, prefix.as_deref());
         let passivity = self.passivity(app);
         let refusals = self.refusals(app.refusal.as_ref());
+        self.token_is_not_issued(app, &issued);
         let shape = shape?;
+        let token = self.token_carrier(app.token.as_ref(), namespace.as_deref(), &shape);
         Some(Arc::new(App {
             name: name?,
             namespace: namespace?,
@@ -89,6 +91,7 @@ impl Checker<'_> {
             routes: routes.into_iter().collect::<Option<_>>()?,
             fallback,
             passivity: passivity?,
+            token: token?,
             refusals: refusals?,
         }))
     }

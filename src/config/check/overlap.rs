@@ -42,6 +42,9 @@ impl Checker<'_> {
             );
             return;
         }
+        if may_share_a_host(first, second) {
+            self.two_tokens(earlier, later);
+        }
         let Some(cookie) = shared_cookie(first, second) else {
             return;
         };

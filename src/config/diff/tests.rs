@@ -123,6 +123,14 @@ fn limits_are_told_before_apps_and_a_new_table_setting_by_setting() {
 }
 
 #[test]
+fn a_token_is_told_with_all_that_it_says() {
+    let token = "[apps.token]\nrenew_every = \"20m\"\nheader = \"x-token\"\n[apps.session]";
+    let told = edited(&[("[apps.session]", token)]).changes;
+    let expected = "cookie curfew-orders, header x-token, renew_every 20m, overlap 30s";
+    assert_eq!(told, [change("apps.orders.token", "", expected, 15)]);
+}
+
+#[test]
 fn a_role_that_goes_is_told_without_a_line() {
     let gone = "[roles.deputy]\nextends = \"approver\"\nusers = [\"d1\"]\n";
     let expected = [

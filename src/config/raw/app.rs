@@ -16,6 +16,7 @@ use crate::domain::device::OnDeviceChange;
 use super::duration;
 use super::passive::{RawPassive, RawPersonFrames};
 use super::refusal::RawRefusals;
+use super::token::RawToken;
 
 /// One application behind the gateway.
 #[derive(Debug, JsonSchema)]
@@ -84,6 +85,9 @@ pub(crate) struct RawApp {
     /// Messages of its WebSockets' clients that are a person's. All others are passive.
     #[schemars(default)]
     pub(crate) person_frames: Vec<At<RawPersonFrames>>,
+    /// A second secret beside the id, which only the gateway and its client know and which is
+    /// renewed as time goes by. Default: none.
+    pub(crate) token: Option<At<RawToken>>,
     /// How refusals look, where the client expects its own kind.
     pub(crate) refusal: Option<At<RawRefusals>>,
 }
@@ -115,6 +119,7 @@ impl FromTable for RawApp {
             presets: table.list("presets"),
             passive: table.tables("passive"),
             person_frames: table.tables("person_frames"),
+            token: table.table("token"),
             refusal: table.table("refusal"),
         }
     }

@@ -14,6 +14,7 @@ use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
 use crate::domain::resolve::Setting;
 use crate::domain::session::{EndReason, Login, Record, Session, State, UserName};
 use crate::domain::time::Timestamp;
+use crate::domain::token::{Change, Standing, Token, TokenSeed};
 
 const fn at(seconds: u64) -> Timestamp {
     Timestamp::from_millis(1_000 * seconds)
@@ -99,6 +100,7 @@ fn found(n: u8, record: Option<Record>) -> Found {
         sid: sid(n),
         record,
         company: Company::Whole,
+        token: Standing::Holds,
     }
 }
 
@@ -279,6 +281,56 @@ fn a_change_of_device_is_recorded_refused_or_the_end_as_the_app_says() {
         assert_eq!(half.verdict, Verdict::Refuse(Stale::Partial));
         assert_eq!(half.write, Write::Nothing);
     }
+}
+
+fn with_token(token: Standing) -> Found {
+    Found {
+        token,
+        ..found(1, Some(buyer(1)))
+    }
+}
+
+#[test]
+fn a_request_without_its_token_is_stale_and_a_replaced_one_is_the_end() {
+    let reuse = EndReason::TokenReuse;
+    for (token, stale, write) in [
+        (Standing::Missing, Stale::TokenMissing, Write::Nothing),
+        (Standing::Unknown, Stale::TokenUnknown, Write::Nothing),
+        (
+            Standing::Reused,
+            Stale::Ended(reuse),
+            Write::End(vec![(sid(1), reuse)]),
+        ),
+    ] {
+        check(&[with_token(token)], Verdict::Refuse(stale), write);
+    }
+    // Whoever knows a replaced value knows enough, with or without the group.
+    let alone = Found {
+        company: Company::Partial,
+        ..with_token(Standing::Reused)
+    };
+    let ended = Verdict::Refuse(Stale::Ended(reuse));
+    check(&[alone], ended, Write::End(vec![(sid(1), reuse)]));
+}
+
+#[test]
+fn a_session_that_is_over_ends_for_that_and_not_for_its_token() {
+    let copied = [with_token(Standing::Reused)];
+    let idle = EndReason::IdleTimeout;
+    let decision = decide_at(at(15), PAGE, &copied);
+    assert_eq!(decision.write, Write::End(vec![(sid(1), idle)]));
+}
+
+#[test]
+fn what_becomes_of_a_token_goes_along_with_what_lives() {
+    let change = Box::new(Change {
+        token: Token::at_login(TokenSeed::from_bytes([1; 16]), at(0)),
+        offers: true,
+    });
+    let found = [with_token(Standing::Changes(change.clone()))];
+    let decision = decide_at(at(1), PAGE, &found);
+    assert_eq!(decision.verdict, Verdict::Forward);
+    assert_eq!(decision.live.and_then(|live| live.token), Some(change));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::proxy::bind;
 use crate::proxy::error::ProxyError;
 use crate::proxy::succession::{self, Succession, Successor};
 use crate::store::StoreError;
-use crate::store::op::Bound;
+use crate::store::op::{Amended, Amendment, Bound};
 use crate::telemetry::metrics::StoreOp;
 
 use super::lesson::{Asked, Lesson};
@@ -105,16 +105,12 @@ pub(super) async fn bind_companions(
     cookies: &AnswerCookies,
     live: &Live,
 ) -> Result<(), StoreError> {
-    let companions = companions(asked, Some(&live.session), cookies);
-    let scopes = bind::scopes(&asked.app.app, Some(&live.session), cookies);
-    if companions == live.session.companions && scopes == live.session.scopes {
+    let Some(session) = accompanied(asked, cookies, &live.session) else {
         return Ok(());
-    }
-    let session = Session {
-        companions,
-        scopes,
-        ..(*live.session).clone()
     };
+    if session.token.is_some() {
+        return join_companions(proxy, asked, cookies, live, session).await;
+    }
     let bound = Bound {
         lineage: live.session.lineage,
         session: Arc::new(session),
@@ -124,6 +120,63 @@ pub(super) async fn bind_companions(
         .timed(StoreOp::Bind, proxy.store.bind(live.sid, bound))
         .await
         .map(drop)
+}
+
+/// How often what an answer says of the companions is written anew, because something else was
+/// written of the session since.
+const ROUNDS_MAX: usize = 8;
+
+/// The same for a session with a token, of which nothing may be set back: a value that was replaced
+/// would be in force again, for whoever holds it.
+async fn join_companions(
+    proxy: &Proxy,
+    asked: &Asked,
+    cookies: &AnswerCookies,
+    live: &Live,
+    mut after: Session,
+) -> Result<(), StoreError> {
+    let mut before = Arc::clone(&live.session);
+    for _ in 0..ROUNDS_MAX {
+        let due = successor(asked, live.sid, Arc::new(after), live.last_active);
+        let amendment = Amendment {
+            before,
+            due: due.due.unwrap_or(live.last_active),
+            after: due.session,
+            event: None,
+        };
+        let call = proxy.store.amend(live.sid, amendment);
+        if proxy.timed(StoreOp::Amend, call).await? != Amended::Overtaken {
+            return Ok(());
+        }
+        let found = proxy
+            .timed(StoreOp::LookUp, proxy.store.look_up(&[live.sid]))
+            .await?;
+        let Some(record) = found.records.into_iter().next().flatten() else {
+            return Ok(());
+        };
+        let same = record.session.lineage == live.session.lineage;
+        match accompanied(asked, cookies, &record.session).filter(|_| same) {
+            Some(joined) => (before, after) = (record.session, joined),
+            None => return Ok(()),
+        }
+    }
+    tracing::warn!(
+        app = &*asked.app.app.name,
+        "a session changed too often for the cookies that accompany it to be bound to it"
+    );
+    Ok(())
+}
+
+/// What stays of a session whose companions an answer changes; none where it changes nothing.
+fn accompanied(asked: &Asked, cookies: &AnswerCookies, before: &Session) -> Option<Session> {
+    let companions = companions(asked, Some(before), cookies);
+    let scopes = bind::scopes(&asked.app.app, Some(before), cookies);
+    let changes = companions != before.companions || scopes != before.scopes;
+    changes.then(|| Session {
+        companions,
+        scopes,
+        ..before.clone()
+    })
 }
 
 fn companions(asked: &Asked, before: Option<&Session>, cookies: &AnswerCookies) -> Vec<Companion> {

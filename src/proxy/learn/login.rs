@@ -7,6 +7,7 @@ use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
 use crate::domain::resolve::Setting;
 use crate::domain::session::{EndReason, Login, Session};
+use crate::domain::token::{Token, TokenSeed};
 use crate::proxy::Proxy;
 use crate::proxy::answer_cookies::AnswerCookies;
 use crate::proxy::error::ProxyError;
@@ -81,9 +82,12 @@ fn logged_in_session(proxy: &Proxy, asked: &Asked, cookies: &AnswerCookies, told
         .as_ref()
         .map_or(0, |live| live.session.generation + 1);
     let before = asked.live.as_ref().map(|live| &*live.session);
+    let seed = || TokenSeed::from_bytes(proxy.entropy.bytes());
+    let has_token = asked.app.app.token.is_some();
     Session {
         generation,
         login: Some(login),
+        token: has_token.then(|| Token::at_login(seed(), asked.now)),
         ..blank(proxy, asked, before, cookies)
     }
 }

@@ -49,6 +49,16 @@ pub fn end_event(facts: EventFacts<'_>, reason: EndReason) -> SessionEvent {
     event(facts, id, EventKind::End, Some(reason.as_str()))
 }
 
+/// What an end must be told of besides: that a copy of the session was in use.
+pub fn alert_of(end: &SessionEvent) -> Option<SessionEvent> {
+    let is_alarming = end.reason.as_deref() == Some(EndReason::TokenReuse.as_str());
+    is_alarming.then(|| SessionEvent {
+        id: EventId(format!("{}-alert", end.id.0)),
+        event: EventKind::Alert,
+        ..end.clone()
+    })
+}
+
 /// A session goes on, on a device of another class than `before`.
 pub fn device_event(facts: EventFacts<'_>, before: &str) -> SessionEvent {
     let at = facts.at.as_millis();
@@ -165,6 +175,8 @@ pub fn stale_word(stale: Stale) -> &'static str {
         Stale::Partial => "partial",
         Stale::Foreign => "foreign",
         Stale::DeviceChanged => "device_changed",
+        Stale::TokenMissing => "token_missing",
+        Stale::TokenUnknown => "token_unknown",
     }
 }
 

@@ -8,6 +8,7 @@ use crate::domain::identity::{Fingerprint, Lineage};
 use crate::domain::policy::{PolicyVersion, RoleName};
 use crate::domain::session::{Companion, CookieScope, Login, Session, UserName};
 use crate::domain::time::Timestamp;
+use crate::domain::token::{Token, TokenSeed};
 
 /// The bytes from which `unpack` makes the same session again.
 pub(super) fn pack(session: &Session) -> Box<[u8]> {
@@ -39,7 +40,10 @@ pub(super) fn pack(session: &Session) -> Box<[u8]> {
         to.option(scope.domain.as_ref(), |to, domain| to.text(domain));
     });
     to.option(session.token.as_ref(), |to, token| {
-        to.name(token.as_bytes())
+        to.name(token.seed.as_bytes());
+        to.number(u64::from(token.number));
+        to.instant(token.since);
+        to.option(token.offered.as_ref(), |to, offered| to.instant(*offered));
     });
     to.0.into_boxed_slice()
 }
@@ -83,7 +87,14 @@ pub(super) fn unpack(bytes: &[u8]) -> Option<Session> {
                 domain: from.option(Unpacker::shared)?,
             })
         })?,
-        token: from.option(Unpacker::fingerprint)?,
+        token: from.option(|from| {
+            Some(Token {
+                seed: TokenSeed::from_bytes(from.name()?),
+                number: from.number()?.try_into().ok()?,
+                since: from.instant()?,
+                offered: from.option(Unpacker::instant)?,
+            })
+        })?,
     };
     from.0.is_empty().then_some(session)
 }

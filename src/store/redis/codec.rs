@@ -19,6 +19,7 @@ use crate::domain::identity::{Fingerprint, Sid};
 use crate::domain::policy::{PolicyVersion, RoleName};
 use crate::domain::session::{Companion, CookieScope, EndReason, Login, Session, State, UserName};
 use crate::domain::time::Timestamp;
+use crate::domain::token::{Token, TokenSeed};
 
 const VERSION: u8 = b'1';
 const AUTHENTICATED: u8 = b'u';
@@ -50,8 +51,9 @@ struct Stored<'a> {
     companions: Vec<StoredCompanion<'a>>,
     #[serde(rename = "k", default, skip_serializing_if = "Vec::is_empty")]
     scopes: Vec<StoredScope<'a>>,
-    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
+    /// Not `t`, which older gateways read as something else; this they pass over.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    token: Option<StoredToken>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,6 +69,9 @@ struct StoredLogin<'a> {
     #[serde(rename = "w")]
     roles_learned: u64,
 }
+
+/// Seed, number in force, since when, and when the next was last handed out.
+type StoredToken = (String, u32, u64, Option<u64>);
 
 /// Name, current and previous fingerprint.
 type StoredCompanion<'a> = (Cow<'a, str>, String, Option<String>);
@@ -116,8 +121,17 @@ fn stored(session: &Session) -> Stored<'_> {
         device: session.device.as_deref().map(Cow::Borrowed),
         companions: session.companions.iter().map(stored_companion).collect(),
         scopes: session.scopes.iter().map(stored_scope).collect(),
-        token: session.token.map(|token| token.to_string()),
+        token: session.token.as_ref().map(stored_token),
     }
+}
+
+fn stored_token(token: &Token) -> StoredToken {
+    (
+        Fingerprint::from_bytes(*token.seed.as_bytes()).to_string(),
+        token.number,
+        token.since.as_millis(),
+        token.offered.map(Timestamp::as_millis),
+    )
 }
 
 fn stored_companion(companion: &Companion) -> StoredCompanion<'_> {
@@ -165,7 +179,10 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Session> {
             .map(companion)
             .collect::<Option<_>>()?,
         scopes: stored.scopes.into_iter().map(scope).collect(),
-        token: optional_fingerprint(stored.token.as_deref())?,
+        token: match stored.token {
+            Some(stored) => Some(token(stored)?),
+            None => None,
+        },
     })
 }
 
@@ -183,6 +200,16 @@ fn login(stored: StoredLogin<'_>) -> Option<Login> {
             .map(|role| RoleName::new(role))
             .collect(),
         roles_learned: Timestamp::from_millis(stored.roles_learned),
+    })
+}
+
+fn token((seed, number, since, offered): StoredToken) -> Option<Token> {
+    let seed: Fingerprint = seed.parse().ok()?;
+    Some(Token {
+        seed: TokenSeed::from_bytes(*seed.as_bytes()),
+        number,
+        since: Timestamp::from_millis(since),
+        offered: offered.map(Timestamp::from_millis),
     })
 }
 

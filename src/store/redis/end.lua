@@ -2,14 +2,14 @@
 -- last activity, no touch came since. Answers 1, the later activity in a list, the state that
 -- forbade it, or nothing where the lineage is another.
 -- KEYS: record, due, outbox, version, ids of the lineage expected.
--- ARGV: sid, lineage expected, new state, reason, activity it was judged by (or empty),
--- event (or empty), ms to keep, 1 if asked again.
+-- ARGV: sid, lineage expected, new state, reason, activity it was judged by (or empty), ms to keep,
+-- 1 if asked again; its events.
 local t, a = state(KEYS[1])
 if t == nil then
   redis.call('ZREM', KEYS[2], ARGV[1])
   return nil
 end
-if t == ARGV[3] and ARGV[8] == '1' then
+if t == ARGV[3] and ARGV[7] == '1' then
   return 1
 end
 if t ~= 'A' and t ~= 'P' then
@@ -29,13 +29,13 @@ check(KEYS[2], KEYS[3])
 local ids_left = redis.call('PTTL', KEYS[5])
 redis.call('INCR', KEYS[4])
 redis.call('HSET', KEYS[1], 't', ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[7])
-if ids_left < tonumber(ARGV[7]) then
-  redis.call('PEXPIRE', KEYS[5], ARGV[7])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+if ids_left < tonumber(ARGV[6]) then
+  redis.call('PEXPIRE', KEYS[5], ARGV[6])
 end
 redis.call('ZREM', KEYS[2], ARGV[1])
-if ARGV[6] ~= '' then
-  redis.call('XADD', KEYS[3], '*', 'e', ARGV[6])
+for event = 8, #ARGV do
+  redis.call('XADD', KEYS[3], '*', 'e', ARGV[event])
 end
 redis.call('PUBLISH', 'curfew:ends', 'end ' .. ARGV[2] .. ' ' .. ARGV[4])
 return 1

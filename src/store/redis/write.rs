@@ -224,20 +224,22 @@ impl RedisStore {
         let (lineage, reason, at) = (end.lineage.to_string(), end.reason, end.at);
         let state = codec::encode_state(State::Ended { reason, at });
         let judged = end.if_last_active.map(digits).unwrap_or_default();
-        let event = end.event.map(|event| json(&event)).unwrap_or_default();
         let kept = self.kept(end.forget_at);
+        let hex = keys::hex(sid);
+        let lineages = [end.lineage];
+        let events: Vec<_> = end.events().map(|event| json(&event)).collect();
         let call = |attempt: Attempt| {
-            let arguments: [&[u8]; 8] = [
-                &keys::hex(sid),
+            let mut arguments: Vec<&[u8]> = vec![
+                &hex,
                 lineage.as_bytes(),
                 state.as_bytes(),
                 reason.as_str().as_bytes(),
                 judged.as_bytes(),
-                &event,
                 kept.as_bytes(),
                 attempt.flag(),
             ];
-            on_all_keys(sid, &[end.lineage], |keys| script.on(keys, &arguments))
+            arguments.extend(events.iter().map(Vec::as_slice));
+            on_all_keys(sid, &lineages, |keys| script.on(keys, &arguments))
         };
         let answer = self.link.run(script, call).await?;
         if let Value::Array(touched) = answer {

@@ -9,13 +9,14 @@ use prometheus::{
 };
 
 use crate::config::app::App;
+use crate::domain::decide::Stale;
 use crate::domain::policy::{Policy, RoleName};
 use crate::domain::session::{EndReason, Session, UserName};
 use crate::domain::time::Timestamp;
 
 use super::family::{child, child_gauge, child_histogram, children, counters, gauges, histograms};
 use super::idle_ends::IdleEnds;
-use super::label::{LoginOutcome, StreamCut, UpstreamFault, VerdictLabel};
+use super::label::{LoginOutcome, StreamCut, TokenLabel, UpstreamFault, VerdictLabel};
 
 /// Fractions of the idle limit. The last bucket below 1 tells how many came just in time.
 const IDLE_GAP_BUCKETS: [f64; 7] = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
@@ -46,6 +47,7 @@ pub(super) struct AppFamilies {
     streams_cut: IntCounterVec,
     anonymous_unrecorded: IntCounterVec,
     adopted: IntCounterVec,
+    tokens: IntCounterVec,
 }
 
 impl AppFamilies {
@@ -118,6 +120,11 @@ impl AppFamilies {
                 "Unknown ids that were adopted, for a roll-out.",
                 &["app"],
             ),
+            tokens: counters(
+                "tokens_total",
+                "Companion tokens, by what became of them.",
+                &["app", "what"],
+            ),
         }
     }
 
@@ -146,6 +153,10 @@ impl AppFamilies {
             streams_cut: children(&self.streams_cut, &[name], StreamCut::words()),
             anonymous_unrecorded: child(&self.anonymous_unrecorded, &[name]),
             adopted: child(&self.adopted, &[name]),
+            tokens: app
+                .token
+                .as_ref()
+                .map(|_| children(&self.tokens, &[name], TokenLabel::WORDS)),
             app: Arc::clone(&app.name),
             roles,
             idle_ends,
@@ -197,6 +208,8 @@ pub struct AppMetrics {
     streams_cut: [IntCounter; StreamCut::COUNT],
     anonymous_unrecorded: IntCounter,
     adopted: IntCounter,
+    /// None where the app has no tokens.
+    tokens: Option<[IntCounter; TokenLabel::WORDS.len()]>,
     idle_ends: Arc<IdleEnds>,
 }
 
@@ -303,6 +316,22 @@ impl AppMetrics {
     pub fn adopted(&self, session: &Session) {
         self.adopted.inc();
         self.session_started(self.role_of(session));
+    }
+
+    /// Something became of a companion token.
+    pub fn token(&self, what: TokenLabel) {
+        if let Some(tokens) = &self.tokens {
+            tokens[what as usize].inc();
+        }
+    }
+
+    /// A request was stale for this reason, which may be its token.
+    pub fn token_refused(&self, stale: Stale) {
+        match stale {
+            Stale::TokenMissing => self.token(TokenLabel::Missing),
+            Stale::TokenUnknown => self.token(TokenLabel::Unknown),
+            _ => {}
+        }
     }
 
     fn holder(&self, role: RoleLabel) -> &HolderMetrics {

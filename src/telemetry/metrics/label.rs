@@ -50,6 +50,26 @@ impl LoginOutcome {
     pub(super) const WORDS: [&'static str; 3] = ["success", "failure", "unlearned"];
 }
 
+/// What became of a companion token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenLabel {
+    /// A value was handed out that takes the place of the one in force.
+    Offered,
+    /// It was first presented, and did.
+    Renewed,
+    /// A request needed one and had none.
+    Missing,
+    /// A request had one that was never its session's.
+    Unknown,
+    /// The app set a cookie or header of the same name.
+    Withheld,
+}
+
+impl TokenLabel {
+    pub(super) const WORDS: [&'static str; 5] =
+        ["offered", "renewed", "missing", "unknown", "withheld"];
+}
+
 /// How an upstream failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamFault {

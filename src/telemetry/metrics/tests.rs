@@ -7,20 +7,25 @@ use std::time::Duration;
 use globset::Glob;
 use http::uri::Authority;
 
-use super::{AppMetrics, LoginOutcome, Metrics, StoreOp, StreamCut, UpstreamFault, VerdictLabel};
+use super::{
+    AppMetrics, LoginOutcome, Metrics, StoreOp, StreamCut, TokenLabel, UpstreamFault, VerdictLabel,
+};
 use crate::config::app::{
     App, HostHeader, LoginRecipe, Page, PathPattern, Refusals, RequestPattern, RouteRule, Success,
     Upstream, WorkLimits,
 };
 use crate::config::carrier::{AuthorizationRule, Carrier, SessionShape};
 use crate::config::passive::Passivity;
+use crate::config::token::TokenCarrier;
 use crate::domain::access::{Access, Activity, OnStale};
+use crate::domain::decide::Stale;
 use crate::domain::device::OnDeviceChange;
 use crate::domain::identity::Lineage;
 use crate::domain::limits::{Bounds, RouteBounds};
 use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
 use crate::domain::session::{EndReason, Login, Session, UserName};
 use crate::domain::time::Timestamp;
+use crate::domain::token::Renewal;
 use crate::store::StoreError;
 
 const DOCUMENTED: &str = include_str!("../../../docs/metrics.md");
@@ -62,6 +67,14 @@ fn app() -> App {
             },
         },
         passivity: Passivity::default(),
+        token: Some(TokenCarrier::new(
+            "token".to_owned(),
+            None,
+            Renewal {
+                every: Duration::from_secs(600),
+                overlap: Duration::from_secs(30),
+            },
+        )),
         refusals: Refusals::default(),
     }
 }
@@ -225,6 +238,9 @@ fn each_event_moves_its_own_number() {
     app.stream_cut(StreamCut::Stopping);
     app.anonymous_unrecorded();
     app.adopted(&session(Some(&[])));
+    app.token(TokenLabel::Offered);
+    app.token_refused(Stale::TokenMissing);
+    app.token_refused(Stale::Unknown);
     let late = StoreError::Late(Duration::from_millis(150));
     metrics.store_called(StoreOp::Touch, Duration::from_millis(151), Some(&late));
     metrics.store_called(StoreOp::Touch, Duration::from_millis(1), None);
@@ -246,6 +262,10 @@ fn each_event_moves_its_own_number() {
         r#"curfew_streams_cut_total{app="shop",reason="stopping"} 1"#,
         r#"curfew_anonymous_unrecorded_total{app="shop"} 1"#,
         r#"curfew_sessions_adopted_total{app="shop"} 1"#,
+        r#"curfew_tokens_total{app="shop",what="offered"} 1"#,
+        r#"curfew_tokens_total{app="shop",what="missing"} 1"#,
+        r#"curfew_tokens_total{app="shop",what="unknown"} 0"#,
+        r#"curfew_tokens_total{app="shop",what="withheld"} 0"#,
         r#"curfew_sessions_started_total{app="shop",role="unmapped"} 1"#,
         r#"curfew_store_duration_seconds_count{op="touch"} 2"#,
         r#"curfew_store_errors_total{kind="late"} 1"#,

@@ -65,12 +65,22 @@ impl Gateway {
     /// ready: it has reached its store.
     pub(crate) async fn live(app: &LegacyApp, policy: &str) -> Self {
         let gateway = Self::start(app, policy, Clock::system(), Entropy::system()).await;
+        gateway.is_ready().await;
+        gateway
+    }
+
+    /// Another gateway on the same clock, in front of the same app.
+    pub(crate) async fn another(&self, app: &LegacyApp, policy: &str) -> Self {
+        Self::start(app, policy, self.clock.clone(), Entropy::seeded(2)).await
+    }
+
+    /// Waits until it has reached its store.
+    pub(crate) async fn is_ready(&self) {
         eventually("the gateway is ready", async || {
-            let page = gateway.operator().get("/readyz").await;
+            let page = self.operator().get("/readyz").await;
             (page.status == 200).then_some(())
         })
         .await;
-        gateway
     }
 
     async fn start(app: &LegacyApp, policy: &str, clock: Clock, entropy: Entropy) -> Self {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use curfew::domain::session::{EndReason, Session, State};
 use curfew::domain::time::Timestamp;
+use curfew::domain::token::{Token, TokenSeed};
 use curfew::store::event::{EventKind, SessionEvent};
 use curfew::store::op::{Amended, Amendment, Touched};
 
@@ -22,6 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(only_a_living_id_is_amended),
         case(a_visitor_is_amended_in_silence),
         case(of_many_that_amend_at_once_one_succeeds),
+        case(of_many_that_hand_out_a_token_one_may),
     ]
 }
 
@@ -49,6 +51,50 @@ fn amendment(n: u64, before: Session, after: Session, due: Timestamp) -> Amendme
 fn to_mobile(n: u64) -> Amendment {
     let session = authenticated(n);
     amendment(n, session.clone(), on("mobile", session), DUE)
+}
+
+fn with_token(token: Option<Token>) -> Session {
+    Session {
+        token,
+        ..authenticated(1)
+    }
+}
+
+/// First one is given a token, then it is handed out anew, then it is replaced.
+async fn of_many_that_hand_out_a_token_one_may(store: Arc<Tested>) {
+    let user = store.user(1).await;
+    let token = |number, offered| Token {
+        seed: TokenSeed::from_bytes([5; 16]),
+        number,
+        since: at(300),
+        offered,
+    };
+    let mut before = authenticated(1);
+    for after in [
+        token(0, Some(at(300))),
+        token(0, Some(at(330))),
+        token(1, None),
+    ] {
+        let after = with_token(Some(after));
+        let tries: Vec<_> = (0..20)
+            .map(|_| {
+                let (store, before, after) = (Arc::clone(&store), before.clone(), after.clone());
+                let amendment = Amendment {
+                    event: None,
+                    ..amendment(1, before, after, DUE)
+                };
+                tokio::spawn(async move { store.amend(user, amendment).await })
+            })
+            .collect();
+        let mut won = 0;
+        for one in tries {
+            won += usize::from(one.await.expect("it was answered") == Amended::Yes);
+        }
+        assert_eq!(won, 1, "{after:?}");
+        let record = store.record(user).await.expect("it is alive");
+        assert_eq!(*record.session, after);
+        before = after;
+    }
 }
 
 async fn an_amendment_replaces_what_stays_and_tells_it_once(store: Arc<Tested>) {

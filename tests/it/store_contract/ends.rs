@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use curfew::domain::session::{EndReason, State};
+use curfew::store::event::EventKind;
+use curfew::store::event::build::alert_of;
 use curfew::store::op::{Activated, Ended, Touched};
 
 use super::given::{
@@ -22,6 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
         case(an_end_touches_no_session_of_another_lineage),
         case(an_unknown_id_does_not_end),
         case(an_anonymous_session_ends_in_silence),
+        case(the_end_of_a_copied_session_is_told_with_an_alert),
     ]
 }
 
@@ -56,6 +59,31 @@ async fn every_reason_comes_back_as_it_was_written(store: Arc<Tested>) {
         assert_eq!(store.touch(sid, at(1)).await, Touched::Ended(reason));
         let at = at(500);
         assert_eq!(store.state(sid).await, Some(State::Ended { reason, at }));
+    }
+}
+
+async fn the_end_of_a_copied_session_is_told_with_an_alert(store: Arc<Tested>) {
+    let sid = store.user(1).await;
+    let copied = || end_for(1, EndReason::TokenReuse);
+    assert_eq!(store.end(sid, copied()).await, Ended::Now);
+    let told = Ended::Before(EndReason::TokenReuse);
+    assert_eq!(store.end(sid, copied()).await, told);
+    let end = end_event(1, EndReason::TokenReuse);
+    let alert = alert_of(&end).expect("it is alarming");
+    assert_eq!(
+        (alert.event, &alert.reason),
+        (EventKind::Alert, &end.reason)
+    );
+    assert_ne!(alert.id, end.id);
+    assert_eq!(store.drain().await, [login_event(1), end, alert]);
+
+    let silent = store.visitor(2).await;
+    let copied = silent_end(2, EndReason::TokenReuse);
+    assert_eq!(store.end(silent, copied).await, Ended::Now);
+    assert_eq!(store.drain().await, []);
+    for reason in EndReason::ALL {
+        let alerts = alert_of(&end_event(1, reason)).is_some();
+        assert_eq!(alerts, reason == EndReason::TokenReuse);
     }
 }
 

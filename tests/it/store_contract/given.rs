@@ -10,6 +10,7 @@ use curfew::domain::session::{
     Companion, CookieScope, EndReason, Login, Record, Session, State, UserName,
 };
 use curfew::domain::time::Timestamp;
+use curfew::domain::token::{Token, TokenSeed};
 use curfew::store::Store;
 use curfew::store::event::{EventId, EventKind, LimitInForce, SessionEvent};
 use curfew::store::op::{
@@ -126,7 +127,12 @@ pub(super) fn elaborate(n: u64) -> Session {
             scope("JSESSIONID", Some("/procurement"), Some("example.com")),
             scope("route", None, None),
         ],
-        token: Some(fingerprint(13)),
+        token: Some(Token {
+            seed: TokenSeed::from_bytes([13; 16]),
+            number: 7,
+            since: at(14),
+            offered: Some(at(15)),
+        }),
         ..anonymous(n)
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn add_app(list: &mut List, app: &App, lines: &RuleLines) {
         routes,
         fallback,
         passivity,
+        token,
         refusals,
     } = app;
     let key = |setting: &str| format!("apps.{name}.{setting}");
@@ -75,6 +76,9 @@ pub(super) fn add_app(list: &mut List, app: &App, lines: &RuleLines) {
         key("person_frames"),
         frames.iter().map(|rule| spelled::frames(rule)),
     );
+    if let Some(token) = token {
+        list.one(key("token"), spelled::token(token));
+    }
     let Refusals { navigation, script } = refusals;
     for (kind, answer) in [("navigation", navigation), ("script", script)] {
         if let Some(answer) = answer {

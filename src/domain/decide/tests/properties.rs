@@ -13,8 +13,8 @@ use proptest::sample::{select, subsequence};
 
 use super::{
     Access, Activity, Bounds, Client, Company, Cuts, Decision, EndReason, Found, LoginPage,
-    OnStale, Policy, Record, RequestFacts, Rules, Safety, Scope, Setting, State, Timestamp,
-    UserName, Verdict, Write, at, decide, record, role, sid,
+    OnStale, Policy, Record, RequestFacts, Rules, Safety, Scope, Setting, Standing, State,
+    Timestamp, UserName, Verdict, Write, at, decide, record, role, sid,
 };
 use crate::domain::limits::{RouteBounds, RouteId};
 
@@ -131,10 +131,15 @@ fn any_found() -> impl Strategy<Value = Vec<Found>> {
         1 => Just(Company::Partial),
         1 => Just(Company::Foreign),
     ];
-    let one = (1..4_u8, option::weighted(0.95, any_record()), company);
+    let token = prop_oneof![
+        8 => Just(Standing::Holds),
+        1 => select(vec![Standing::Missing, Standing::Unknown, Standing::Reused]),
+    ];
+    let record = option::weighted(0.95, any_record());
+    let one = (1..4_u8, record, company, token);
     vec(one, 0..4).prop_map(|all| {
         let mut sessions = BTreeMap::new();
-        let found = all.into_iter().map(|(n, record, company)| Found {
+        let found = all.into_iter().map(|(n, record, company, token)| Found {
             sid: sid(n),
             record: record.map(|record| Record {
                 session: Arc::clone(
@@ -145,6 +150,7 @@ fn any_found() -> impl Strategy<Value = Vec<Found>> {
                 ..record
             }),
             company,
+            token,
         });
         found.collect()
     })
@@ -208,6 +214,7 @@ fn passes(situation: &Situation, found: &Found) -> bool {
     let cut = situation.cuts.cover(&record.session);
     record.state == State::Alive
         && found.company == Company::Whole
+        && found.token == Standing::Holds
         && !cut
         && situation.now < record.last_active.plus(limits.idle.after)
         && situation.now < record.session.started.plus(limits.absolute.after)

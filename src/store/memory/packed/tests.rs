@@ -9,6 +9,7 @@ use crate::domain::identity::{Fingerprint, Lineage};
 use crate::domain::policy::{PolicyVersion, RoleName};
 use crate::domain::session::{Companion, CookieScope, Login, Session, UserName};
 use crate::domain::time::Timestamp;
+use crate::domain::token::{Token, TokenSeed};
 
 fn text() -> impl Strategy<Value = Arc<str>> {
     "\\PC{0,200}".prop_map(Arc::from)
@@ -54,12 +55,27 @@ fn scope() -> impl Strategy<Value = CookieScope> {
     })
 }
 
+fn token() -> impl Strategy<Value = Token> {
+    (
+        any::<[u8; 16]>(),
+        any::<u32>(),
+        instant(),
+        option::of(instant()),
+    )
+        .prop_map(|(seed, number, since, offered)| Token {
+            seed: TokenSeed::from_bytes(seed),
+            number,
+            since,
+            offered,
+        })
+}
+
 fn session() -> impl Strategy<Value = Session> {
     let began = (any::<[u8; 16]>(), any::<u32>(), text(), instant());
     let until = option::of(instant());
     let learned = (option::of(login()), option::of(text()), any::<u32>());
     let cookies = (vec(companion(), 0..4), vec(scope(), 0..4));
-    (began, until, learned, cookies, option::of(fingerprint())).prop_map(
+    (began, until, learned, cookies, option::of(token())).prop_map(
         |(began, until, learned, cookies, token)| Session {
             lineage: Lineage::from_bytes(began.0),
             generation: began.1,

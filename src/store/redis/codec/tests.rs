@@ -5,6 +5,7 @@ use crate::domain::identity::{Fingerprint, Lineage, Sid};
 use crate::domain::policy::{PolicyVersion, RoleName};
 use crate::domain::session::{Companion, CookieScope, EndReason, Login, Session, State, UserName};
 use crate::domain::time::Timestamp;
+use crate::domain::token::{Token, TokenSeed};
 
 fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
@@ -43,7 +44,12 @@ fn with_everything() -> Session {
             scope("JSESSIONID", Some("/app"), None),
             scope("route", None, Some("example.com")),
         ],
-        token: Some(Fingerprint::from_bytes([9; 16])),
+        token: Some(Token {
+            seed: TokenSeed::from_bytes([9; 16]),
+            number: 7,
+            since: at(1_750_000_000_003),
+            offered: Some(at(1_750_000_000_004)),
+        }),
         ..anonymous()
     }
 }
@@ -82,6 +88,13 @@ fn a_record_from_before_adoption_was_known_still_reads() {
     assert_eq!(encode(&anonymous()), stored.as_bytes());
 }
 
+/// Before sessions had one, `t` was kept for a token, and always empty.
+#[test]
+fn an_older_gateway_finds_no_token_where_it_looks() {
+    let stored = String::from_utf8(encode(&with_everything())).unwrap();
+    assert!(!stored.contains(r#""t":"#), "{stored}");
+}
+
 #[test]
 fn the_scripts_find_the_login_and_the_lineage_in_the_header() {
     let text = |session| String::from_utf8(encode(&session)).unwrap();
@@ -118,7 +131,8 @@ fn a_value_that_the_domain_refuses_is_none_of_ours() {
         (r#""s":1750000000000"#, r#""s":1e3"#),
         (r#""s":1750000000000"#, r#""s":"1""#),
         (r#""n":1760000000000"#, r#""n":-1"#),
-        (r#""t":"09"#, r#""t":"0"#),
+        (r#""x":["09"#, r#""x":["0"#),
+        (r#",7,1750000000003,"#, r#",-7,1750000000003,"#),
         (r#""lb""#, "7"),
     ] {
         let changed = stored.replace(what, with);
