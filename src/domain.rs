@@ -10,6 +10,7 @@ pub mod device;
 pub mod identity;
 pub mod limits;
 pub mod policy;
+pub mod proof;
 pub mod resolve;
 pub mod session;
 pub mod time;

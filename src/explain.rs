@@ -4,6 +4,7 @@
 //! It judges nothing itself. The route is found by `routing`, the limits and their candidates come
 //! from `resolve`, as for a request that is served; here they are put into words, each with its line.
 
+mod fresh;
 pub mod request;
 pub mod session;
 mod setting;
@@ -26,6 +27,9 @@ use crate::domain::session::Session;
 use crate::routing::Routed;
 use crate::store::event::build::rule_text;
 
+pub use fresh::AuthAgeSaid;
+
+use fresh::auth_age;
 use request::{Described, Found};
 use setting::{besides, setting};
 
@@ -131,6 +135,9 @@ pub struct RouteSaid {
     pub activity: String,
     /// `refuse` or `strip`.
     pub on_stale: String,
+    /// The age of a login at which it asks for a new one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_auth_age: Option<AuthAgeSaid>,
     /// The login recipes that it may be trying.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub logins: Vec<String>,
@@ -347,6 +354,7 @@ fn route_said(config: &Config, app: &App, found: &Found) -> RouteSaid {
         access,
         activity,
         on_stale,
+        max_auth_age: auth_age(app, found, named),
         logins: logins.collect(),
         notes: notes(app, routed, &found.method),
     }

@@ -25,7 +25,9 @@ mod head;
 mod hold;
 mod joined;
 mod json;
+mod lead_back;
 mod learn;
+mod left;
 mod listener;
 mod look_up;
 mod page;
@@ -48,6 +50,7 @@ mod touch;
 mod upgrade;
 mod upstream;
 mod watch;
+mod way_back;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -17,6 +17,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use crate::config::app::{App, HostPattern, LoginRecipe, Page, RequestPattern, RouteRule};
 use crate::config::passive::FrameRule;
 use crate::domain::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
+use crate::domain::proof::{AskedBy, Proof};
 
 use path::NormalPath;
 use query::Met;
@@ -32,6 +33,8 @@ pub(crate) struct Routed {
     pub(crate) for_some: Vec<usize>,
     pub(crate) rule: RouteRule,
     pub(crate) login_page: LoginPage,
+    /// What it asks of its session's login.
+    pub(crate) proof: Proof,
     /// The login recipes that it may be trying; a JSON body may tell them apart.
     pub(crate) logins: Vec<usize>,
     /// The logout recipe that it is trying.
@@ -121,7 +124,33 @@ pub(crate) fn is_below(prefix: &str, path: &str) -> bool {
 pub(crate) fn route(app: &App, parts: &Parts, path: &NormalPath<'_>, client: Client) -> Routed {
     let mut routed = by_both_readings(app, parts, path);
     passive::settle(&mut routed, app, parts, path, client);
+    routed.proof = proof(app, &routed, parts, client);
     routed
+}
+
+/// What a request asks of its session's login. One that tries a login must be a real one, where
+/// any route of the app would ask for it: an app may answer somebody who is logged in without a
+/// look at his password.
+fn proof(app: &App, routed: &Routed, parts: &Parts, client: Client) -> Proof {
+    let is_public = routed.rule.access == Access::Public;
+    let is_attempt = is_public && !routed.logins.is_empty();
+    let is_form = match routed.login_page {
+        LoginPage::Same => !is_public && client == Client::Navigation && parts.method.is_safe(),
+        LoginPage::Elsewhere => is_public && routed.proof.at_login,
+    };
+    Proof {
+        max_auth_age: match (is_attempt, is_public) {
+            (true, _) => app.freshest,
+            (false, true) => None,
+            (false, false) => routed.rule.max_auth_age,
+        },
+        of: None,
+        at_login: is_attempt || is_form,
+        asked_by: match app.may_send_to_login() {
+            true => client::asked_by(parts),
+            false => AskedBy::User,
+        },
+    }
 }
 
 fn by_both_readings(app: &App, parts: &Parts, path: &NormalPath<'_>) -> Routed {
@@ -166,6 +195,10 @@ fn stricter(one: RouteRule, other: RouteRule) -> RouteRule {
         },
         limits: one.limits.and(other.limits),
         work: one.work.and(other.work),
+        max_auth_age: [one.max_auth_age, other.max_auth_age]
+            .into_iter()
+            .flatten()
+            .min(),
     }
 }
 
@@ -185,7 +218,8 @@ fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
     let mut rule = tried
         .map(|route| route.rule)
         .fold(found.map_or(app.fallback, |route| route.rule), stricter);
-    if !logins.is_empty() || is_login_page(&app.logins, parts, path) {
+    let is_form = is_login_page(&app.logins, parts, path);
+    if !logins.is_empty() || is_form {
         rule.access = Access::Public;
     }
     let same = app.logins.iter().any(|recipe| recipe.page == Page::Same);
@@ -200,6 +234,10 @@ fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
         for_some,
         rule,
         login_page,
+        proof: Proof {
+            at_login: is_form,
+            ..Proof::default()
+        },
         logins,
         logout,
         passive_at: Vec::new(),

@@ -262,6 +262,13 @@ fn route_text(said: &RouteSaid, file: Option<&Path>) -> String {
         "access {}, activity {}, on_stale {}",
         said.access, said.activity, said.on_stale
     ));
+    if let Some(age) = &said.max_auth_age {
+        tell(format!(
+            "a login of {} or more must be proven again, by {}",
+            age.after,
+            named(&age.by)
+        ));
+    }
     for login in &said.logins {
         tell(format!("may try the login {login}"));
     }

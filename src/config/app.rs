@@ -56,12 +56,29 @@ pub struct App {
     pub routes: Vec<Route>,
     /// Where no route matches.
     pub fallback: RouteRule,
+    /// The smallest age of a login at which any of its routes asks for a new one.
+    pub freshest: Option<Duration>,
+    /// Whether who was sent to log in again is led back to where he was.
+    pub way_back: bool,
     /// What of its traffic is no person's.
     pub passivity: Passivity,
     /// Its companion token, where it has one.
     pub token: Option<TokenCarrier>,
     /// How refusals look.
     pub refusals: Refusals,
+}
+
+impl App {
+    /// Whether a session of it may live, and its user be asked to log in again all the same.
+    pub fn asks_for_proof(&self) -> bool {
+        self.freshest.is_some() || self.on_device_change == OnDeviceChange::Reauthenticate
+    }
+
+    /// Whether anybody may be sent to log in with a way back, or with the mark of the lineage that
+    /// has to.
+    pub fn may_send_to_login(&self) -> bool {
+        self.way_back || self.asks_for_proof()
+    }
 }
 
 /// A host name that an app answers to.
@@ -203,6 +220,8 @@ pub struct RouteRule {
     pub limits: RouteBounds,
     /// How long its work counts.
     pub work: WorkLimits,
+    /// The age of a login at which it asks for a new one.
+    pub max_auth_age: Option<Duration>,
 }
 
 impl RouteRule {

@@ -6,6 +6,7 @@ mod app;
 mod cover;
 mod device;
 mod extractor;
+mod fresh;
 mod heir;
 mod http_words;
 mod limits;

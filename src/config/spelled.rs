@@ -119,6 +119,7 @@ pub(super) fn rule(rule: &RouteRule) -> String {
         on_stale: _,
         limits,
         work,
+        max_auth_age,
     } = rule;
     let mut told = vec![access.to_owned(), activity.to_owned(), on_stale.to_owned()];
     let bounds = limits.bounds();
@@ -128,6 +129,7 @@ pub(super) fn rule(rule: &RouteRule) -> String {
             .absolute
             .map(|after| format!("absolute {}", duration(after))),
     );
+    told.extend(max_auth_age.map(|age| format!("max_auth_age {}", duration(age))));
     told.push(format!("work_max {}", duration_or_off(work.max)));
     told.push(format!("work_drain {}", duration_or_off(work.drain)));
     told.join(", ")

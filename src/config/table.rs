@@ -69,6 +69,7 @@ fn routes(app: &App) -> Table {
         on_stale: app.fallback.on_stale,
         limits: RouteBounds::default(),
         work: app.fallback.work,
+        max_auth_age: None,
     };
     for recipe in &app.logins {
         table.add_row(route(&recipe.pattern.text(), login, &login_note(recipe)));
@@ -77,7 +78,9 @@ fn routes(app: &App) -> Table {
         }
     }
     for one in &app.routes {
-        table.add_row(route(&one.pattern.text(), one.rule, ""));
+        let age = one.rule.max_auth_age.map(humantime::format_duration);
+        let note = age.map_or(String::new(), |age| format!("login newer than {age}"));
+        table.add_row(route(&one.pattern.text(), one.rule, &note));
     }
     table.add_row(route("everything else", app.fallback, ""));
     table

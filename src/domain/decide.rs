@@ -62,6 +62,8 @@ pub enum Stale {
     TokenMissing,
     /// Its companion token was never one of this session.
     TokenUnknown,
+    /// Its user logged in too long ago for what it asks.
+    LoginTooOld,
 }
 
 impl Stale {
@@ -74,9 +76,15 @@ impl Stale {
             | Self::Foreign
             | Self::DeviceChanged
             | Self::TokenMissing
-            | Self::TokenUnknown => true,
+            | Self::TokenUnknown
+            | Self::LoginTooOld => true,
             Self::NoSession | Self::LoginRequired | Self::Unknown | Self::Partial => false,
         }
+    }
+
+    /// Whether its session is alive, and its user must prove himself again all the same.
+    pub fn needs_proof(self) -> bool {
+        matches!(self, Self::DeviceChanged | Self::LoginTooOld)
     }
 }
 
@@ -147,7 +155,7 @@ pub struct Rules<'a> {
 
 /// Decides one request.
 pub fn decide(rules: Rules<'_>, facts: RequestFacts, found: &[Found]) -> Decision {
-    let judged = judge(rules, found);
+    let judged = judge(rules, facts, found);
     let stale = match (&judged.standing, facts.access) {
         (Ok(live), Access::Authenticated) if !live.session.is_authenticated() => {
             return on_anonymous(facts, live.clone());
@@ -161,7 +169,10 @@ pub fn decide(rules: Rules<'_>, facts: RequestFacts, found: &[Found]) -> Decisio
         Write::End(judged.due)
     };
     Decision {
-        verdict: on_stale(facts, stale),
+        verdict: match stale.needs_proof() {
+            true => on_proof_due(facts, stale, rules.setting.proof.may_end(facts)),
+            false => on_stale(facts, stale),
+        },
         live: None,
         write,
     }
@@ -224,6 +235,19 @@ fn on_stale(facts: RequestFacts, stale: Stale) -> Verdict {
     }
 }
 
+/// A living session whose user must prove himself again.
+///
+/// It is stripped where its user may log in, so that the app does not take him for one who has. An
+/// app that sees no id may give out another one, which takes the place of the living one at the
+/// client: so not elsewhere, unless the session ends here.
+fn on_proof_due(facts: RequestFacts, stale: Stale, ends: bool) -> Verdict {
+    if facts.access == Access::Public || (ends && shows_login_page(facts)) {
+        Verdict::Strip(stale)
+    } else {
+        Verdict::Refuse(stale)
+    }
+}
+
 /// Whether the app would answer this request with its login form.
 fn shows_login_page(facts: RequestFacts) -> bool {
     facts.login_page == LoginPage::Same
@@ -237,11 +261,11 @@ struct Judged {
 }
 
 /// All ids of a request must be alive, of one lineage and in the right company.
-fn judge(rules: Rules<'_>, found: &[Found]) -> Judged {
+fn judge(rules: Rules<'_>, facts: RequestFacts, found: &[Found]) -> Judged {
     let mut standing: Result<Live, Stale> = Err(Stale::NoSession);
     let mut due = Vec::new();
     for (index, found) in found.iter().enumerate() {
-        let one = judge_one(rules, found, &mut due);
+        let one = judge_one(rules, facts, found, &mut due);
         standing = if index == 0 { one } else { both(standing, one) };
     }
     Judged { standing, due }
@@ -249,6 +273,7 @@ fn judge(rules: Rules<'_>, found: &[Found]) -> Judged {
 
 fn judge_one(
     rules: Rules<'_>,
+    facts: RequestFacts,
     found: &Found,
     due: &mut Vec<(Sid, EndReason)>,
 ) -> Result<Live, Stale> {
@@ -280,14 +305,27 @@ fn judge_one(
         Company::Partial => return Err(Stale::Partial),
         Company::Foreign => return Err(Stale::Foreign),
     }
-    let moved = record.session.moved(rules.policy, rules.setting.seen);
-    match (moved, rules.setting.on_device_change) {
-        (Moved::No | Moved::Unrecorded, _) | (Moved::Yes, OnDeviceChange::Record) => {}
-        (Moved::Yes, OnDeviceChange::Reauthenticate) => return Err(Stale::DeviceChanged),
+    let Setting {
+        seen,
+        on_device_change,
+        proof,
+        ..
+    } = rules.setting;
+    let moved = record.session.moved(rules.policy, seen);
+    let unproven = match (moved, on_device_change) {
         (Moved::Yes, OnDeviceChange::End) => {
             due.push((found.sid, EndReason::DeviceChanged));
             return Err(Stale::Ended(EndReason::DeviceChanged));
         }
+        (Moved::Yes, OnDeviceChange::Reauthenticate) => Some(Stale::DeviceChanged),
+        _ if proof.is_due(&record.session, rules.now) => Some(Stale::LoginTooOld),
+        _ => None,
+    };
+    if let Some(stale) = unproven {
+        if proof.may_end(facts) {
+            due.push((found.sid, EndReason::Reauthenticated));
+        }
+        return Err(stale);
     }
     Ok(Live {
         sid: found.sid,

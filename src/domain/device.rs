@@ -34,7 +34,7 @@ pub enum OnDeviceChange {
     /// It goes on, and the change is told once.
     #[default]
     Record,
-    /// It is refused there until its user logs in on that device.
+    /// Its user has to log in there: he is sent to the login, and it ends.
     Reauthenticate,
     /// It ends.
     End,

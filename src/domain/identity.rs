@@ -12,6 +12,10 @@ use smallvec::SmallVec;
 
 use super::token::TokenSeed;
 
+mod seal;
+
+pub use seal::NONCE_BYTES;
+
 /// 128 bits that name something, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Name([u8; 16]);

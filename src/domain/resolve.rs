@@ -4,6 +4,7 @@
 use super::device::{OnDeviceChange, Seen};
 use super::limits::{Bounds, DeviceId, Limits, RoleId, RouteBounds, Rule};
 use super::policy::{Policy, Role, RoleName};
+use super::proof::Proof;
 
 /// Whose limits are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,8 @@ pub struct Setting {
     pub seen: Seen,
     /// What becomes of a session that moved to it.
     pub on_device_change: OnDeviceChange,
+    /// What it asks of the session's login.
+    pub proof: Proof,
 }
 
 impl Setting {

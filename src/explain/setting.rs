@@ -5,6 +5,7 @@ use crate::config::app::App;
 use crate::domain::device::{Moved, OTHER, OnDeviceChange, Seen};
 use crate::domain::limits::RouteBounds;
 use crate::domain::policy::Policy;
+use crate::domain::proof::Proof;
 use crate::domain::resolve::Setting;
 use crate::domain::session::Session;
 
@@ -23,6 +24,7 @@ pub(super) fn setting(
         route: found.map_or(RouteBounds::default(), |found| found.routed.rule.limits),
         seen: request.map_or(Seen::Nobody, |request| request.seen(&config.devices)),
         on_device_change: app.on_device_change,
+        proof: found.map_or(Proof::default(), |found| found.routed.proof),
     }
 }
 

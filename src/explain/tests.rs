@@ -339,3 +339,30 @@ fn on_a_device_each_rule_that_is_for_others_says_so() {
         "does not apply: the role says something else of this device"
     );
 }
+
+#[test]
+fn the_age_that_a_login_may_have_is_told_with_the_route_that_says_so() {
+    let routes = "[[apps.routes]]\npath = \"/orders/approve\"\nquery = { a = \"1\" }\n\
+                  max_auth_age = \"5m\"\n[[apps.routes]]\npath = \"/orders/approve\"\n\
+                  max_auth_age = \"10m\"\n";
+    let policy = POLICY.replacen("[[apps.routes]]", &format!("{routes}[[apps.routes]]"), 1);
+    let config = parse_alone(&policy, "curfew.toml");
+    let config = config.unwrap_or_else(|faults| panic!("{faults}")).config;
+    let asked = |target: &str| {
+        let request = Described::new(target, None, &[] as &[&str]).unwrap();
+        let who = Who::Anybody {
+            holder: Holder::Anonymous,
+            device: Seen::Nobody,
+        };
+        let said = explain(&config, &config.apps[0], who, Some(&request)).unwrap();
+        let age = said.request.unwrap().max_auth_age;
+        age.map(|age| (age.after, age.by.requests))
+    };
+    let age = |after: &str, by: &str| Some((after.to_owned(), by.to_owned()));
+    let strict = "/orders/approve?a=1";
+    assert_eq!(asked("/orders/approve"), age("10m", "/orders/approve"));
+    assert_eq!(asked(strict), age("5m", strict));
+    // Some servers take it for the one, some for the other.
+    assert_eq!(asked("/orders/approve?a=1&a=2"), age("5m", strict));
+    assert_eq!(asked("/orders/elsewhere"), None);
+}

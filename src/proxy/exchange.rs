@@ -12,7 +12,7 @@ use crate::domain::access::Client;
 use crate::domain::decide::{Decision, Found, Stale, Verdict, Write};
 use crate::domain::identity::Sid;
 use crate::domain::resolve::Setting;
-use crate::domain::session::{CookieScope, EndReason, Session, State};
+use crate::domain::session::{Session, State};
 use crate::domain::time::Timestamp;
 use crate::routing::Routed;
 use crate::routing::client::wants;
@@ -31,7 +31,8 @@ use super::peer::Peer;
 use super::snapshot::{AppRuntime, Snapshot};
 use super::token::PresentedToken;
 use super::upstream::AnswerBody;
-use super::{head, respond, set_cookie};
+use super::way_back::WayBack;
+use super::{head, respond};
 
 /// The name under which the gateway and the app log a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,11 +54,15 @@ pub(crate) struct Exchange {
     pub(crate) setting: Setting,
     /// The companion token that it carries, where its app has one.
     pub(super) token: Option<Box<PresentedToken>>,
+    /// Where its user was, where it is about to log him in again.
+    pub(super) way_back: Option<WayBack>,
+    /// With which the user of an answer from the app is told the way back.
+    pub(super) told_way_back: Option<HeaderValue>,
     began: Duration,
     waited: Option<Duration>,
     waited_for_store: Option<Duration>,
     /// The ids it carries.
-    found: Vec<FoundId>,
+    pub(super) found: Vec<FoundId>,
     app: Option<Arc<AppRuntime>>,
     store_down: bool,
     /// Whether it was counted under its verdict: an error after that is the app's or the client's.
@@ -67,11 +72,11 @@ pub(crate) struct Exchange {
 }
 
 /// An id and what its record said, dead or alive.
-struct FoundId {
-    sid: Sid,
-    session: Option<Arc<Session>>,
+pub(super) struct FoundId {
+    pub(super) sid: Sid,
+    pub(super) session: Option<Arc<Session>>,
     last_active: Option<Timestamp>,
-    is_alive: bool,
+    pub(super) is_alive: bool,
 }
 
 impl Exchange {
@@ -101,6 +106,8 @@ impl Exchange {
             request_id,
             setting: Setting::default(),
             token: None,
+            way_back: None,
+            told_way_back: None,
             began,
             waited: None,
             waited_for_store: None,
@@ -140,6 +147,7 @@ impl Exchange {
             app: app.app.bounds,
             route: routed.rule.limits,
             on_device_change: app.app.on_device_change,
+            proof: routed.proof,
             ..self.setting
         };
         if let Some(entry) = &mut self.entry {
@@ -250,71 +258,15 @@ impl Exchange {
         self.found.iter().map(|found| found.sid).collect()
     }
 
-    /// Where the cookies of a stale request are to be expired.
-    ///
-    /// Nowhere, where the client has a fresh cookie of that name by now, or may get one any moment:
-    /// an answer that comes late would delete it. Nor where one of the ids is alive: anybody can
-    /// write a dead one into a link, and would log its visitors out.
-    pub(crate) fn expired(&self, app: &AppRuntime, stale: Stale) -> Vec<CookieScope> {
-        let dead = match stale {
-            Stale::Ended(reason) => reason != EndReason::Reauthenticated,
-            Stale::Unknown | Stale::Mixed => true,
-            _ => false,
-        };
-        let relogged = self
+    /// The session, dead or alive, that the request came with.
+    pub(super) fn session_found(&self) -> Option<&Session> {
+        let sessions = self
             .found
             .iter()
-            .any(|found| app.relogged.contains(&found.sid));
-        let carries_living = self.found.iter().any(|found| found.is_alive);
-        if !dead || relogged || carries_living {
-            return Vec::new();
-        }
-        let sessions = self.found.iter().filter_map(|found| found.session.as_ref());
-        app.scopes(
-            sessions
-                .flat_map(|session| session.scopes.iter().cloned())
-                .collect(),
-        )
-    }
-
-    /// Whether a living login was among several ids of the request. Anybody can write another one
-    /// into a link; an app that saw none of them takes its visitor for a stranger, and what it
-    /// sets for one must not take the place of his login.
-    pub(crate) fn carries_login_among_others(&self) -> bool {
-        let is_login = |found: &FoundId| {
-            let session = found.session.as_ref();
-            found.is_alive && session.is_some_and(|session| session.is_authenticated())
-        };
-        self.found.len() > 1 && self.found.iter().any(is_login)
-    }
-
-    /// Where the cookies of the ids that this request carried are, once it logged in under another
-    /// one. Those that the answer does not replace would come along with the new id and keep
-    /// it from everything: a request's ids must be of one lineage.
-    pub(crate) fn left_behind(&self, app: &AppRuntime, verdict: Verdict) -> Vec<CookieScope> {
-        let sessions = self.found.iter().filter_map(|found| found.session.as_ref());
-        let recorded = sessions.flat_map(|session| session.scopes.iter().cloned());
-        if verdict == Verdict::Forward {
-            // The new session took over the group; only the old id is dead.
-            let is_id = |scope: &CookieScope| app.id_cookie() == Some(&scope.name);
-            return recorded.filter(is_id).collect();
-        }
-        let is_unknown = |found: &FoundId| found.session.is_none();
-        if self.found.iter().any(is_unknown) {
-            return app.scopes(recorded.collect());
-        }
-        recorded.collect()
-    }
-
-    /// A Set-Cookie that deletes a cookie at a scope.
-    pub(crate) fn expire(&self, scope: &CookieScope) -> Option<HeaderValue> {
-        let path = scope.path.as_deref().unwrap_or("/");
-        set_cookie::expire(
-            &scope.name,
-            path,
-            scope.domain.as_deref(),
-            self.origin.scheme,
-        )
+            .filter_map(|found| found.session.as_deref());
+        sessions
+            .into_iter()
+            .find(|session| session.is_authenticated())
     }
 
     /// The app answered, or failed to.

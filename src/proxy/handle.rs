@@ -6,8 +6,8 @@ use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
-use crate::domain::access::Access;
-use crate::domain::decide::{Verdict, decide_unknown};
+use crate::domain::access::{Access, RequestFacts};
+use crate::domain::decide::{Stale, Verdict, decide_unknown};
 use crate::routing::{self, path};
 
 use super::Proxy;
@@ -15,9 +15,11 @@ use super::error::ProxyError;
 use super::exchange::Exchange;
 use super::pass_on::{Admitted, pass_on};
 use super::peer::Peer;
-use super::respond::{self, Refusal};
+use super::respond::{self, ProofAsked, Refusal};
+use super::snapshot::AppRuntime;
 use super::upstream::AnswerBody;
-use super::{carriers, hand_out, head, token};
+use super::way_back::Target;
+use super::{carriers, hand_out, head, token, way_back};
 
 /// Answers one request, whatever happens, and records what became of it.
 pub(crate) async fn handle(
@@ -78,6 +80,7 @@ async fn judge(
     let (token, scheme) = (app.app.token.as_ref(), exchange.origin.scheme);
     exchange.token =
         token.map(|carrier| Box::new(token::take(&mut parts.headers, carrier, scheme)));
+    exchange.read_way_back(&app.app, &routed, &parts.headers);
     let presented = carriers::presented(&parts, &app.app.shape)?;
 
     let decision = match proxy.decide(exchange, &app, facts, &presented).await {
@@ -96,22 +99,14 @@ async fn judge(
     }
     exchange.decided(proxy, &app, &decision);
 
+    let mut target = None;
+    if way_back::is_told(&app.app, facts, decision.verdict) {
+        target = way_back::target(&app.app, facts, &parts);
+        exchange.told_way_back = exchange.seal_way_back(proxy, &app.app, facts, target.clone());
+    }
     if let Verdict::Refuse(stale) = decision.verdict {
-        let scopes = exchange.expired(&app, stale);
-        let mut expired: Vec<_> = scopes
-            .iter()
-            .filter_map(|scope| exchange.expire(scope))
-            .collect();
-        if !expired.is_empty() {
-            expired.extend(hand_out::expired(exchange, &app));
-        }
-        let refusal = Refusal {
-            app: &app.app,
-            facts,
-            stale,
-            expired,
-        };
-        return Ok(Judged::Refused(respond::refuse(refusal)));
+        let refusal = refused(exchange, &app, facts, stale, target);
+        return Ok(Judged::Refused(refusal));
     }
     Ok(Judged::Admitted(Box::new(Admitted {
         app,
@@ -121,4 +116,33 @@ async fn judge(
         parts,
         body,
     })))
+}
+
+/// The answer to a request that may not go on; `target` is where its user was.
+fn refused(
+    exchange: &Exchange,
+    app: &AppRuntime,
+    facts: RequestFacts,
+    stale: Stale,
+    target: Option<Target>,
+) -> Response<AnswerBody> {
+    let scopes = exchange.expired(app, stale);
+    let expired = scopes.iter().filter_map(|scope| exchange.expire(scope));
+    let mut cookies: Vec<_> = expired.collect();
+    if !cookies.is_empty() {
+        cookies.extend(hand_out::expired(exchange, app));
+    }
+    cookies.extend(exchange.told_way_back.clone());
+    let proof = exchange.setting.proof;
+    respond::refuse(Refusal {
+        app: &app.app,
+        facts,
+        stale,
+        cookies,
+        proof: stale.needs_proof().then(|| ProofAsked {
+            max_auth_age: proof.max_auth_age,
+            has_ended: proof.may_end(facts),
+            page: target,
+        }),
+    })
 }

@@ -28,7 +28,7 @@ use super::set_cookie;
 use super::snapshot::AppRuntime;
 use super::stream::work::Terms;
 use super::upstream::{AnswerBody, Wait};
-use super::{bind, hand_out, upgrade};
+use super::{bind, hand_out, upgrade, way_back};
 
 /// A request that may go on, and why.
 pub(crate) struct Admitted {
@@ -151,7 +151,8 @@ fn cut_short(
         app: &app.app,
         facts,
         stale: Stale::Ended(reason),
-        expired: Vec::new(),
+        cookies: Vec::new(),
+        proof: None,
     }))
 }
 
@@ -173,6 +174,7 @@ fn take_out(exchange: &Exchange, admitted: &mut Admitted) {
         parts,
         ..
     } = admitted;
+    way_back::take_out(&mut parts.headers, &app.app);
     let shape = &app.app.shape;
     let needs_session = routed.rule.access != Access::Public;
     match (&decision.verdict, &decision.live) {
@@ -292,7 +294,8 @@ fn in_place_of(
                 app: &app.app,
                 facts,
                 stale: Stale::Unknown,
-                expired: Vec::new(),
+                cookies: Vec::new(),
+                proof: None,
             };
             Ok(Some(respond::refuse(refusal)))
         }
@@ -313,8 +316,7 @@ fn undress(
         mut parts, cookies, ..
     } = head;
     hygiene::clean_response(&mut parts.headers);
-    let is_stripped = matches!(decision.verdict, Verdict::Strip(_));
-    let hides_login = is_stripped && exchange.carries_login_among_others();
+    let hides_login = exchange.hides_login(decision.verdict);
     if exchange.store_is_down() || (hides_login && lesson.login().is_none()) {
         withhold_ids(app, &mut parts.headers);
     }
@@ -337,6 +339,11 @@ fn undress(
         {
             parts.headers.append(SET_COOKIE, expired);
         }
+    }
+    if let Some(session) = lesson.login() {
+        exchange.lead_back(&app.app, session, &mut parts);
+    } else if let Some(told) = &exchange.told_way_back {
+        parts.headers.append(SET_COOKIE, told.clone());
     }
     parts
 }

@@ -2,8 +2,11 @@
 //!
 //! All of them are `no-store` and say that the gateway made them.
 
+use std::time::Duration;
+
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE,
+    WWW_AUTHENTICATE, X_FRAME_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
@@ -16,6 +19,7 @@ use crate::domain::session::EndReason;
 use super::error::{ProxyError, Told};
 use super::page;
 use super::upstream::AnswerBody;
+use super::way_back::Target;
 
 /// Says that the gateway made this answer, and why.
 pub(crate) const MADE_HERE: HeaderName = HeaderName::from_static("curfew-verdict");
@@ -28,8 +32,20 @@ pub(crate) struct Refusal<'a> {
     pub(crate) app: &'a App,
     pub(crate) facts: RequestFacts,
     pub(crate) stale: Stale,
-    /// Set-Cookie values that expire the dead session's cookies.
-    pub(crate) expired: Vec<HeaderValue>,
+    /// Set-Cookie values: those that expire the dead session's cookies, and the way back.
+    pub(crate) cookies: Vec<HeaderValue>,
+    /// Where a living session's user must prove himself again.
+    pub(crate) proof: Option<ProofAsked>,
+}
+
+/// What is asked of a user who must prove himself again.
+pub(crate) struct ProofAsked {
+    /// How old his login may be.
+    pub(crate) max_auth_age: Option<Duration>,
+    /// Whether his session ended with the request, so that the login page will show its form.
+    pub(crate) has_ended: bool,
+    /// The page that he opened, or sent something from.
+    pub(crate) page: Option<Target>,
 }
 
 /// The machine-readable code of a refusal.
@@ -45,6 +61,7 @@ pub(crate) fn code(stale: Stale) -> &'static str {
         Stale::DeviceChanged => ended_code(EndReason::DeviceChanged),
         Stale::TokenMissing => "session_token_missing",
         Stale::TokenUnknown => "session_token_unknown",
+        Stale::LoginTooOld => "reauthentication_required",
         Stale::Ended(reason) => ended_code(reason),
     }
 }
@@ -78,6 +95,7 @@ fn sentence(stale: Stale) -> &'static str {
         Stale::DeviceChanged => {
             "This session belongs to another device. Please sign in on this one."
         }
+        Stale::LoginTooOld => "This needs a fresh sign-in. Please sign in again.",
         Stale::Ended(reason) => match reason {
             EndReason::IdleTimeout => "Your session ended because you were away for too long.",
             EndReason::AbsoluteTimeout => "Your session reached its longest allowed time.",
@@ -88,7 +106,7 @@ fn sentence(stale: Stale) -> &'static str {
             EndReason::DeviceChanged => "Your session moved to another device.",
             EndReason::TokenReuse => "Your session ended because a copy of it was in use.",
             EndReason::BackChannel => "Your identity provider ended your session.",
-            EndReason::Reauthenticated => "You have signed in again elsewhere in this browser.",
+            EndReason::Reauthenticated => "This session ended for a new sign-in.",
         },
     }
 }
@@ -107,6 +125,9 @@ pub(crate) fn refuse(refusal: Refusal<'_>) -> Response<AnswerBody> {
     };
     let mut answer = match (custom, client, login_page(app)) {
         (Some(custom), ..) => custom_answer(custom, stale),
+        (None, Client::Navigation, _) if refusal.proof.as_ref().is_some_and(|it| !it.has_ended) => {
+            ask(&refusal)
+        }
         (None, Client::Navigation, Some(page)) if safety == Safety::Safe => {
             redirect(&with_reason(page, stale))
         }
@@ -114,10 +135,10 @@ pub(crate) fn refuse(refusal: Refusal<'_>) -> Response<AnswerBody> {
             let unsent = safety == Safety::Unsafe;
             page_answer(stale, page.map(|page| with_reason(page, stale)), unsent)
         }
-        (None, Client::Script | Client::Upgrade, page) => problem_answer(app, stale, page),
+        (None, Client::Script | Client::Upgrade, page) => problem_answer(&refusal, page),
     };
     mark(&mut answer, code(stale));
-    for cookie in refusal.expired {
+    for cookie in refusal.cookies {
         answer.headers_mut().append(SET_COOKIE, cookie);
     }
     answer
@@ -186,9 +207,32 @@ fn page_answer(stale: Stale, login: Option<String>, unsent: bool) -> Response<An
     answer
 }
 
+/// Asks whoever opened a page by a link of somebody else's whether he wants to log in again: it
+/// ends his session, which no link may do. The page may not be framed, or he could be made to say
+/// yes without a word.
+fn ask(refusal: &Refusal<'_>) -> Response<AnswerBody> {
+    let unsent = refusal.facts.safety == Safety::Unsafe;
+    let page = refusal.proof.as_ref().and_then(|asked| asked.page.as_ref());
+    let go_on = page
+        .filter(|_| !unsent)
+        .map(|page| page.as_str().to_owned());
+    let mut answer = page_answer(refusal.stale, go_on, unsent);
+    let headers = answer.headers_mut();
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("frame-ancestors 'none'"),
+    );
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    answer
+}
+
 /// 401 with a problem document (RFC 9457).
-fn problem_answer(app: &App, stale: Stale, login: Option<&str>) -> Response<AnswerBody> {
-    let code = code(stale);
+fn problem_answer(refusal: &Refusal<'_>, login: Option<&str>) -> Response<AnswerBody> {
+    let Refusal {
+        app, stale, proof, ..
+    } = refusal;
+    let (stale, code) = (*stale, code(*stale));
+    let max_auth_age = proof.as_ref().and_then(|asked| asked.max_auth_age);
     let mut document = json!({
         "type": format!("urn:curfew:{code}"),
         "title": "Sign-in required",
@@ -200,11 +244,26 @@ fn problem_answer(app: &App, stale: Stale, login: Option<&str>) -> Response<Answ
     if let Some(login) = login {
         document["login"] = login.into();
     }
+    if let Some(age) = max_auth_age {
+        document["max_age"] = age.as_secs().into();
+    }
     let mut answer = problem(StatusCode::UNAUTHORIZED, &document);
+    let challenge = match proof {
+        Some(_) => stepped_up(max_auth_age),
+        None => challenge(code),
+    };
+    answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     answer
-        .headers_mut()
-        .insert(WWW_AUTHENTICATE, challenge(code));
-    answer
+}
+
+/// A challenge to authenticate anew (RFC 9470, 3), in seconds. No browser asks for a `Bearer`.
+fn stepped_up(max_age: Option<Duration>) -> HeaderValue {
+    let error = "Bearer error=\"insufficient_user_authentication\"";
+    let challenge = match max_age {
+        Some(age) => format!("{error}, max_age={}", age.as_secs()),
+        None => error.to_owned(),
+    };
+    HeaderValue::from_str(&challenge).unwrap_or(HeaderValue::from_static("Bearer"))
 }
 
 /// A challenge that makes no browser ask for a password: no browser knows the scheme, and

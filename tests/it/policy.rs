@@ -4,6 +4,7 @@ mod devices;
 mod edits;
 mod explained;
 mod passive;
+mod reauthentication;
 mod routes;
 mod token;
 mod work;

@@ -16,6 +16,7 @@ use crate::config::defaults;
 use crate::config::fault::{At, Code, Fault};
 use crate::config::raw::app::{RawApp, RawLogin};
 use crate::config::raw::refusal::{RawAnswer, RawRefusals};
+use crate::domain::device::OnDeviceChange;
 
 /// The port of `http://` (RFC 9110, 4.2.1).
 const HTTP_PORT: u16 = 80;
@@ -67,11 +68,14 @@ impl Checker<'_> {
         let routes: Vec<_> = routes.map(|raw| self.route(raw, &place, rules)).collect();
         self.reachable(&app.routes, &routes);
         self.below_prefix(app, prefix.as_deref());
+        let freshest = self.freshest(&app.routes, &logins);
         let passivity = self.passivity(app);
         let refusals = self.refusals(app.refusal.as_ref());
         self.token_is_not_issued(app, &issued);
         let shape = shape?;
         let token = self.token_carrier(app.token.as_ref(), namespace.as_deref(), &shape);
+        let on_device_change = self.on_device_change(app.on_device_change.as_ref(), rules);
+        let sends_back = freshest.is_some() || on_device_change == OnDeviceChange::Reauthenticate;
         Some(Arc::new(App {
             name: name?,
             namespace: namespace?,
@@ -80,7 +84,7 @@ impl Checker<'_> {
             upstreams: upstreams?,
             host_header: host_header?,
             bounds,
-            on_device_change: self.on_device_change(app.on_device_change.as_ref(), rules),
+            on_device_change,
             slot: shape.carriers.first()?.to_string().into(),
             shape,
             issued,
@@ -90,6 +94,8 @@ impl Checker<'_> {
             logouts: logouts?,
             routes: routes.into_iter().collect::<Option<_>>()?,
             fallback,
+            freshest,
+            way_back: app.way_back.as_ref().map_or(sends_back, |told| told.value),
             passivity: passivity?,
             token: token?,
             refusals: refusals?,

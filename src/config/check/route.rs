@@ -39,6 +39,10 @@ impl Checker<'_> {
             let Some(told) = told else { continue };
             self.limit_applies(told, kind, (access, app), &rules.policy);
         }
+        let max_auth_age = route.max_auth_age.as_ref();
+        if let Some(told) = max_auth_age {
+            self.auth_age_applies(told, (access, app), &rules.policy);
+        }
         let pattern = self.request_pattern(RawPattern {
             path: route.path.as_ref(),
             methods: route.methods.as_ref(),
@@ -63,6 +67,7 @@ impl Checker<'_> {
                     [route.work_max.as_ref(), route.work_drain.as_ref()],
                     app.fallback.work,
                 ),
+                max_auth_age: max_auth_age.map(|told| told.value.0),
             },
             pattern,
         })
@@ -118,7 +123,7 @@ impl Checker<'_> {
 }
 
 /// The longest limit that anybody has in an app, before any route; none where no role was read.
-fn longest(
+pub(super) fn longest(
     policy: &Policy,
     kind: LimitKind,
     access: Access,
@@ -155,6 +160,7 @@ pub(super) fn fallback(app: &RawApp) -> RouteRule {
         on_stale: word(app.on_stale.as_ref(), OnStale::Refuse),
         limits: RouteBounds::default(),
         work: work([app.work_max.as_ref(), app.work_drain.as_ref()], default),
+        max_auth_age: None,
     }
 }
 

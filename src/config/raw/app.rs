@@ -58,12 +58,16 @@ pub(crate) struct RawApp {
     #[schemars(extend("default" = "refuse"))]
     pub(crate) on_stale: Option<At<Word<OnStale>>>,
     /// What becomes of a session that moves to a device of another class: `record` tells it once
-    /// in the audit, `reauthenticate` refuses it there until its user logs in, `end` ends it.
+    /// in the audit, `reauthenticate` has its user log in again, `end` ends it.
     #[schemars(extend("default" = "record"))]
     pub(crate) on_device_change: Option<At<Word<OnDeviceChange>>>,
     /// Until when ids that were issued before the gateway was there are adopted, under the
     /// strictest limits. Default: never.
     pub(crate) adopt_until: Option<At<Instant>>,
+    /// Whether who was sent to log in again is led back to where he was: the redirect with which
+    /// the app answers his login is changed to it. Default: where anything makes him log in again,
+    /// `max_auth_age` or `on_device_change = "reauthenticate"`.
+    pub(crate) way_back: Option<At<bool>>,
     /// How its session looks on the wire.
     #[schemars(required)]
     pub(crate) session: Option<At<RawSession>>,
@@ -112,6 +116,7 @@ impl FromTable for RawApp {
             on_stale: table.value("on_stale"),
             on_device_change: table.value("on_device_change"),
             adopt_until: table.value("adopt_until"),
+            way_back: table.value("way_back"),
             session: table.table("session"),
             logins: table.tables("logins"),
             logouts: table.tables("logouts"),
@@ -347,6 +352,8 @@ pub(crate) struct RawRoute {
     pub(crate) idle: Option<At<DurationText>>,
     /// The longest absolute timeout here. Default: none.
     pub(crate) absolute: Option<At<DurationText>>,
+    /// An older login must prove itself again here. Default: none.
+    pub(crate) max_auth_age: Option<At<DurationText>>,
     /// How long work under way counts here. Default: the app's `work_max`.
     pub(crate) work_max: Option<At<DurationOrOff>>,
     /// How long it may go on behind the absolute timeout. Default: the app's `work_drain`.
@@ -366,6 +373,7 @@ impl FromTable for RawRoute {
             on_stale: table.value("on_stale"),
             idle: table.value("idle"),
             absolute: table.value("absolute"),
+            max_auth_age: table.value("max_auth_age"),
             work_max: table.value("work_max"),
             work_drain: table.value("work_drain"),
         }

@@ -11,6 +11,7 @@ use crate::domain::device::{DeviceClass, Moved, OnDeviceChange, Seen};
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::limits::{Bounds, DeviceId};
 use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
+use crate::domain::proof::{AskedBy, Proof};
 use crate::domain::resolve::Setting;
 use crate::domain::session::{EndReason, Login, Record, Session, State, UserName};
 use crate::domain::time::Timestamp;
@@ -259,9 +260,10 @@ fn a_change_of_device_is_recorded_refused_or_the_end_as_the_app_says() {
     let touch = Write::Touch(sid(1));
     let refused = Verdict::Refuse(Stale::DeviceChanged);
     let ended = Verdict::Refuse(Stale::Ended(changed));
+    let proven = Write::End(vec![(sid(1), EndReason::Reauthenticated)]);
     for (mode, verdict, write) in [
         (Record, Verdict::Forward, touch.clone()),
-        (Reauthenticate, refused, Write::Nothing),
+        (Reauthenticate, refused, proven),
         (End, ended, Write::End(vec![(sid(1), changed)])),
     ] {
         let moved = decide_moved(mode, Some("kiosk"), Company::Whole);
@@ -388,4 +390,90 @@ fn the_live_session_tells_its_activity_before_this_request() {
     let live = decision.live.unwrap();
     assert_eq!(live.last_active, at(0));
     assert_eq!(live.limits.idle.after, Duration::from_secs(15));
+}
+
+/// What a buyer is told at 5 s who logged in at 0, where a login may not be 5 s old.
+fn decide_unproven(proof: Proof, facts: RequestFacts, found: &[Found]) -> Decision {
+    let rules = Rules {
+        policy: &policy(),
+        setting: Setting {
+            proof: Proof {
+                max_auth_age: Some(Duration::from_secs(5)),
+                ..proof
+            },
+            ..Setting::default()
+        },
+        cuts: &Cuts::default(),
+        now: at(5),
+    };
+    decide(rules, facts, found)
+}
+
+#[test]
+fn a_login_that_is_too_old_ends_with_who_goes_to_the_login_and_is_refused_to_all_others() {
+    let own = Proof::default();
+    let elsewhere = Proof {
+        asked_by: AskedBy::Elsewhere,
+        ..own
+    };
+    let at_login = |proof| Proof {
+        at_login: true,
+        ..proof
+    };
+    let script = RequestFacts {
+        client: Client::Script,
+        ..PAGE
+    };
+    let public = RequestFacts {
+        access: Access::Public,
+        ..PAGE
+    };
+    let strips = RequestFacts {
+        on_stale: OnStale::Strip,
+        ..PAGE
+    };
+    let in_place = RequestFacts {
+        login_page: LoginPage::Same,
+        ..PAGE
+    };
+    let too_old = Stale::LoginTooOld;
+    let (refused, stripped) = (Verdict::Refuse(too_old), Verdict::Strip(too_old));
+    let ends = || Write::End(vec![(sid(1), EndReason::Reauthenticated)]);
+    for (proof, facts, verdict, write) in [
+        (own, PAGE, refused, ends()),
+        (own, script, refused, Write::Nothing),
+        (own, strips, refused, ends()),
+        (own, in_place, stripped, ends()),
+        (elsewhere, PAGE, refused, Write::Nothing),
+        (elsewhere, strips, refused, Write::Nothing),
+        (elsewhere, in_place, refused, Write::Nothing),
+        (at_login(own), public, stripped, ends()),
+        (at_login(elsewhere), public, stripped, Write::Nothing),
+    ] {
+        let decision = decide_unproven(proof, facts, &[found(1, Some(buyer(1)))]);
+        assert_eq!(decision.verdict, verdict, "{proof:?} {facts:?}");
+        assert_eq!(decision.write, write, "{proof:?} {facts:?}");
+        assert!(decision.live.is_none());
+    }
+}
+
+#[test]
+fn nobody_is_asked_for_a_proof_of_what_is_over_or_not_his_own() {
+    let other = |found: Found| decide_unproven(Proof::default(), PAGE, &[found]);
+    for (found, stale) in [
+        (
+            found(1, Some(ended(EndReason::Logout))),
+            Stale::Ended(EndReason::Logout),
+        ),
+        (in_company(Company::Foreign), Stale::Foreign),
+        (found(1, Some(superseded())), Stale::Superseded),
+    ] {
+        let decision = other(found);
+        assert_eq!(decision.verdict, Verdict::Refuse(stale));
+        assert_eq!(decision.write, Write::Nothing);
+    }
+    let mut visitor = record(1, None);
+    visitor.last_active = at(4);
+    let decision = other(found(1, Some(visitor)));
+    assert_eq!(decision.verdict, Verdict::Refuse(Stale::LoginRequired));
 }

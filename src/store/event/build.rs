@@ -177,6 +177,7 @@ pub fn stale_word(stale: Stale) -> &'static str {
         Stale::DeviceChanged => "device_changed",
         Stale::TokenMissing => "token_missing",
         Stale::TokenUnknown => "token_unknown",
+        Stale::LoginTooOld => "login_too_old",
     }
 }
 

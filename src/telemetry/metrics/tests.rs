@@ -65,7 +65,10 @@ fn app() -> App {
                 max: Duration::ZERO,
                 drain: Duration::ZERO,
             },
+            max_auth_age: None,
         },
+        freshest: None,
+        way_back: false,
         passivity: Passivity::default(),
         token: Some(TokenCarrier::new(
             "token".to_owned(),

@@ -43,13 +43,14 @@ impl Device {
         })
     }
 
-    async fn log_in(&mut self, user: &str) {
+    async fn log_in(&mut self, user: &str) -> Page {
         let request = navigation(self.browser.request("POST", "/login"));
         let request = self.dressed(request);
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         let form = format!("username={user}&password={user}");
         let page = self.browser.keep("/login", request, &form).await;
         assert_eq!(page.status, 302, "{}", page.text());
+        page
     }
 
     async fn open(&mut self, target: &str) -> Page {
@@ -219,9 +220,10 @@ async fn a_session_that_moves_is_refused_there_until_its_user_logs_in_on_that_de
     assert_eq!(app.count(), before, "a stale request reached the app");
     let refused = gateway.events("refusal", 1).await;
     assert_eq!(refused[0]["reason"], "device_changed");
-    // Nothing has ended: where it was, it goes on.
+    // A script ends nothing: where it was, it goes on.
     desktop.is_served().await;
 
+    // A person who opens a page is on the way to the login, and his session ends.
     let sent = phone.open("/home").await;
     let login = "/login?curfew_reason=session_device_changed";
     assert_eq!(
@@ -230,10 +232,17 @@ async fn a_session_that_moves_is_refused_there_until_its_user_logs_in_on_that_de
     );
     assert_eq!(phone.open(login).await.text(), "<form>");
     assert_eq!(app.last().cookie("JSESSIONID"), None, "it came with its id");
-    phone.log_in("buyer").await;
+    let home = phone.log_in("buyer").await;
+    assert_eq!(home.header("location"), "/home");
     phone.is_served().await;
-    desktop.is_served().await;
-    assert!(gateway.audit().iter().all(|event| event["event"] != "end"));
+    desktop.is_refused("session_reauthenticated").await;
+    let ends = gateway.events("end", 1).await;
+    assert_eq!(
+        (ends.len(), &ends[0]["reason"]),
+        (1, &"reauthenticated".into())
+    );
+    let logins = gateway.events("login", 2).await;
+    assert_eq!(ends[0]["lineage"], logins[0]["lineage"]);
 }
 
 #[tokio::test]

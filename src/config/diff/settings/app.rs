@@ -30,6 +30,9 @@ pub(super) fn add_app(list: &mut List, app: &App, lines: &RuleLines) {
         logouts,
         routes,
         fallback,
+        // Told with its route.
+        freshest: _,
+        way_back,
         passivity,
         token,
         refusals,
@@ -48,6 +51,7 @@ pub(super) fn add_app(list: &mut List, app: &App, lines: &RuleLines) {
     if let Some(until) = adopt_until {
         list.one(key("adopt_until"), instant(until.as_millis()));
     }
+    list.one(key("way_back"), way_back);
     add_shape(list, shape, &key("session"));
     list.many(key("session.issued"), issued);
     list.many(key("session.expire_at"), expire_at);
