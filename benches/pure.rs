@@ -176,6 +176,7 @@ fn session(number: u32) -> Session {
             groups: Vec::new(),
             roles: vec![RoleName::new("buyer")],
             roles_learned: started,
+            is_doubtful: false,
         }),
         device: None,
         policy: PolicyVersion(1),

@@ -58,6 +58,7 @@ fn new_session(number: u32) -> NewSession {
             groups: Vec::new(),
             roles: vec![RoleName::new("buyer")],
             roles_learned: began,
+            is_doubtful: false,
         }),
         device: None,
         policy: PolicyVersion(1),

@@ -9,6 +9,7 @@ mod observe;
 mod problem;
 pub mod readiness;
 mod revocations;
+mod role_changes;
 mod sessions;
 mod token;
 
@@ -64,6 +65,7 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: Cancellat
 fn router(state: Arc<AdminState>) -> Router {
     let with_token = Router::new()
         .route("/v1/revocations", post(revocations::revoke))
+        .route("/v1/role-changes", post(role_changes::tell))
         .route("/v1/sessions/{lineage}/explain", get(sessions::explain))
         .route_layer(from_fn_with_state(Arc::clone(&state), token::require));
     Router::new()

@@ -4,6 +4,7 @@
 //! arguments, and each rule exists once: no script, report or API holds a second copy.
 
 pub mod access;
+mod authority;
 pub mod cuts;
 pub mod decide;
 pub mod device;

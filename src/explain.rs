@@ -314,14 +314,16 @@ impl Telling<'_> {
         };
         match (rule, self.holder) {
             (Rule::Anonymous, _) => "a login was seen",
-            (Rule::Role(..), Holder::Anonymous) => "no login was seen",
-            (Rule::Role(role, _), _) if !is_held(role) => "not held",
+            (Rule::Role(..) | Rule::RoleAge(_), Holder::Anonymous) => "no login was seen",
+            (Rule::Role(role, _) | Rule::RoleAge(role), _) if !is_held(role) => "not held",
             (Rule::Role(_, None) | Rule::Unmapped(_, None), _) => {
                 "the role says something else of this device"
             }
             (Rule::Role(..) | Rule::Unmapped(..) | Rule::Device(_), _) => "meant for other devices",
             (Rule::Route(_), _) => "meant for other requests",
-            (Rule::Ceiling | Rule::App | Rule::Adoption, _) => "meant for other sessions",
+            (Rule::Ceiling | Rule::App | Rule::Adoption | Rule::RoleAge(_), _) => {
+                "meant for other sessions"
+            }
         }
     }
 

@@ -53,6 +53,16 @@ impl Problem {
         code: "scope_malformed",
         detail: r#"The body must be one of {"lineage": "..."}, {"user": "..."}, {"all": true}."#,
     };
+    pub(super) const ROLES_MALFORMED: Self = Self {
+        status: StatusCode::BAD_REQUEST,
+        code: "scope_malformed",
+        detail: r#"The body must be one of {"user": "..."}, {"role": "..."}."#,
+    };
+    pub(super) const NO_SUCH_ROLE: Self = Self {
+        status: StatusCode::NOT_FOUND,
+        code: "no_such_role",
+        detail: "The policy has no role of this name.",
+    };
     pub(super) const LINEAGE_MALFORMED: Self = Self {
         status: StatusCode::BAD_REQUEST,
         code: "lineage_malformed",

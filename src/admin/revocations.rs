@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
@@ -47,7 +48,7 @@ pub(super) async fn revoke(
     State(state): State<Arc<AdminState>>,
     body: Body,
 ) -> Result<Json<Revoked>, Problem> {
-    let whom = read(body).await?;
+    let whom: Whom = read(body, Problem::SCOPE_MALFORMED).await?;
     let scope = scope(&whom)?;
     let now = state.clock.now();
     cut(&state, scope, now).await?;
@@ -62,12 +63,16 @@ pub(super) async fn revoke(
     }))
 }
 
-async fn read(body: Body) -> Result<Whom, Problem> {
+/// A body that is one JSON value.
+pub(super) async fn read<T: DeserializeOwned>(
+    body: Body,
+    malformed: Problem,
+) -> Result<T, Problem> {
     let bytes = timeout(BODY_WAIT, to_bytes(body, BODY_MAX))
         .await
         .map_err(|_| Problem::BODY_LATE)?
         .map_err(|_| Problem::BODY_TOO_LARGE)?;
-    serde_json::from_slice(&bytes).map_err(|_| Problem::SCOPE_MALFORMED)
+    serde_json::from_slice(&bytes).map_err(|_| malformed)
 }
 
 fn scope(whom: &Whom) -> Result<Scope, Problem> {
@@ -85,7 +90,7 @@ fn scope(whom: &Whom) -> Result<Scope, Problem> {
     }
 }
 
-async fn cut(state: &AdminState, scope: Scope, now: Timestamp) -> Result<(), Problem> {
+pub(super) async fn cut(state: &AdminState, scope: Scope, now: Timestamp) -> Result<(), Problem> {
     // The largest absolute timeout and the tombstones' life: no older session can be covered.
     let retention = state.config.borrow().retention(true);
     let horizon = before(now, retention);

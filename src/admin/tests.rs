@@ -153,6 +153,7 @@ fn session(lineage: u8, user: &str, ago: Duration) -> Session {
             groups: Vec::new(),
             roles: Vec::new(),
             roles_learned: at,
+            is_doubtful: false,
         }),
         device: None,
         policy: PolicyVersion(1),

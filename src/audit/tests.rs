@@ -48,6 +48,7 @@ fn session(lineage: [u8; 16], user: &str) -> Session {
             groups: Vec::new(),
             roles: vec![RoleName::new("buyer")],
             roles_learned: STARTED,
+            is_doubtful: false,
         }),
         device: None,
         policy: PolicyVersion(1),

@@ -29,9 +29,11 @@ impl RuleLines {
                 let giver = self.giver((id, device), kind).unwrap_or(id);
                 self.rules.get(&Rule::Role(giver, device))
             }
-            Rule::Ceiling | Rule::Anonymous | Rule::Device(_) | Rule::Route(_) => {
-                self.rules.get(&rule)
-            }
+            Rule::Ceiling
+            | Rule::Anonymous
+            | Rule::Device(_)
+            | Rule::Route(_)
+            | Rule::RoleAge(_) => self.rules.get(&rule),
         }
         .copied()
     }

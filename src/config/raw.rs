@@ -258,6 +258,9 @@ pub(crate) struct RawRole {
     pub(crate) idle: Option<At<DurationText>>,
     /// How long a session lasts since its login. Needed without `extends`.
     pub(crate) absolute: Option<At<DurationText>>,
+    /// How long what a login told of it counts: a session that holds it ends then as
+    /// `role_changed`, and its user logs in again. Default: as long as the session.
+    pub(crate) max_role_age: Option<At<DurationText>>,
     /// Users that hold it, as the application names them.
     pub(crate) users: Option<At<Vec<At<String>>>>,
     /// Groups whose members hold it, as a login's `groups` finds them.
@@ -281,6 +284,7 @@ impl FromTable for RawRole {
             extends: table.value("extends"),
             idle: table.value("idle"),
             absolute: table.value("absolute"),
+            max_role_age: table.value("max_role_age"),
             users: table.list("users"),
             groups: table.list("groups"),
             devices: table.named_tables("devices"),

@@ -1,8 +1,9 @@
-//! Cuts: revocations of many at once, each one write.
+//! Cuts: revocations of many at once, and changes of roles, each one write.
 
 use std::collections::HashMap;
 
 use super::identity::Lineage;
+use super::policy::RoleName;
 use super::session::Session;
 use super::time::Timestamp;
 
@@ -15,6 +16,10 @@ pub enum Scope {
     User(String),
     /// Every session.
     All,
+    /// All sessions of a user, whose roles are others than his logins told.
+    RolesOf(String),
+    /// All sessions that hold a role, of which others may have it by now.
+    Role(RoleName),
 }
 
 /// The table of cuts: of each scope, the latest instant.
@@ -27,6 +32,8 @@ pub struct Cuts {
     all: Option<Timestamp>,
     users: HashMap<String, Timestamp>,
     lineages: HashMap<Lineage, Timestamp>,
+    roles_of: HashMap<String, Timestamp>,
+    roles: HashMap<RoleName, Timestamp>,
 }
 
 impl Cuts {
@@ -49,7 +56,8 @@ impl Cuts {
 
     /// How many scopes are cut.
     pub fn len(&self) -> usize {
-        usize::from(self.all.is_some()) + self.users.len() + self.lineages.len()
+        let roles = self.roles_of.len() + self.roles.len();
+        usize::from(self.all.is_some()) + self.users.len() + self.lineages.len() + roles
     }
 
     /// Whether nothing is cut.
@@ -57,7 +65,7 @@ impl Cuts {
         self.len() == 0
     }
 
-    /// Whether a session is covered.
+    /// Whether a session is revoked.
     pub fn cover(&self, session: &Session) -> bool {
         if self.is_empty() {
             return false;
@@ -74,6 +82,21 @@ impl Cuts {
             || self.lineages.contains_key(&session.lineage)
     }
 
+    /// Whether somebody said that a session's roles changed, at or after the instant at which they
+    /// were learned.
+    pub fn tell_of_roles(&self, session: &Session) -> bool {
+        if self.roles_of.is_empty() && self.roles.is_empty() {
+            return false;
+        }
+        let Some(login) = &session.login else {
+            return false;
+        };
+        let is_old = |at: Option<&Timestamp>| at.is_some_and(|at| login.roles_learned <= *at);
+        let user = login.user.as_ref().map(|user| user.as_str());
+        user.is_some_and(|user| is_old(self.roles_of.get(user)))
+            || login.roles.iter().any(|role| is_old(self.roles.get(role)))
+    }
+
     /// This table with one cut more, under the next version.
     pub fn with(mut self, scope: Scope, at: Timestamp) -> Self {
         self.insert(scope, at);
@@ -86,6 +109,8 @@ impl Cuts {
         self.all = self.all.filter(|at| *at >= horizon);
         self.users.retain(|_, at| *at >= horizon);
         self.lineages.retain(|_, at| *at >= horizon);
+        self.roles_of.retain(|_, at| *at >= horizon);
+        self.roles.retain(|_, at| *at >= horizon);
         self
     }
 
@@ -94,6 +119,8 @@ impl Cuts {
             Scope::All => self.all.get_or_insert(at),
             Scope::User(user) => self.users.entry(user).or_insert(at),
             Scope::Lineage(lineage) => self.lineages.entry(lineage).or_insert(at),
+            Scope::RolesOf(user) => self.roles_of.entry(user).or_insert(at),
+            Scope::Role(role) => self.roles.entry(role).or_insert(at),
         };
         *latest = at.max(*latest);
     }

@@ -116,6 +116,7 @@ mod tests {
                 groups: Vec::new(),
                 roles: Vec::new(),
                 roles_learned: at,
+                is_doubtful: false,
             }),
             device: device.map(Arc::from),
             policy: PolicyVersion(1),

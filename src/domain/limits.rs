@@ -26,6 +26,11 @@ impl RoleId {
     pub fn at(index: usize) -> Self {
         Self(u32::try_from(index).unwrap_or(u32::MAX))
     }
+
+    /// Its place.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// A device class, by its place in one policy.
@@ -69,6 +74,8 @@ pub enum Rule {
     Role(RoleId, Option<DeviceId>),
     /// The strictest of all roles, because no mapping knew the user or the role is gone.
     Unmapped(RoleId, Option<DeviceId>),
+    /// How long what a login told of this role counts: `max_role_age`.
+    RoleAge(RoleId),
     /// `[anonymous]`: no login was seen.
     Anonymous,
     /// The class of the device.
@@ -110,6 +117,15 @@ impl Limits {
             LimitKind::Idle => self.idle,
             LimitKind::Absolute => self.absolute,
         }
+    }
+
+    /// The smaller of each; of equal ones, this one keeps the credit.
+    #[must_use]
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.idle.tighten(Some(other.idle.after), other.idle.rule);
+        let absolute = other.absolute;
+        self.absolute.tighten(Some(absolute.after), absolute.rule);
+        self
     }
 
     /// Takes over each limit of a rule that is smaller; the first to say so keeps the credit.

@@ -46,6 +46,8 @@ pub struct Role {
     pub groups: BTreeSet<String>,
     /// Limits that take the place of its own on devices of a class.
     pub on_devices: Vec<(DeviceId, Bounds)>,
+    /// How long what a login told of it counts.
+    pub max_role_age: Option<Duration>,
 }
 
 impl Role {
@@ -55,6 +57,14 @@ impl Role {
             idle: Some(self.idle),
             absolute: Some(self.absolute),
         }
+    }
+
+    /// Whether a login gives it.
+    pub fn is_given(&self, user: Option<&str>, groups: &[impl AsRef<str>]) -> bool {
+        user.is_some_and(|user| self.users.contains(user))
+            || groups
+                .iter()
+                .any(|group| self.groups.contains(group.as_ref()))
     }
 
     /// What it says of devices of a class.
@@ -118,12 +128,7 @@ impl Policy {
     pub fn roles_of(&self, user: Option<&str>, groups: &[impl AsRef<str>]) -> Vec<RoleName> {
         self.roles
             .iter()
-            .filter(|role| {
-                user.is_some_and(|user| role.users.contains(user))
-                    || groups
-                        .iter()
-                        .any(|group| role.groups.contains(group.as_ref()))
-            })
+            .filter(|role| role.is_given(user, groups))
             .map(|role| role.name.clone())
             .collect()
     }

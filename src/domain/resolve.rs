@@ -187,7 +187,7 @@ impl Standing<'_> {
         };
         if role.on_devices.is_empty() {
             say(None, role.own(), true);
-            return;
+            return self.ask_age(id, role, is_held, hear);
         }
         let replaced = |kind| {
             let says = |device: DeviceId| role.on(device).of(kind).is_some();
@@ -197,6 +197,23 @@ impl Standing<'_> {
         say(None, role.own().only(replaced), false);
         for (device, bounds) in &role.on_devices {
             say(Some(*device), *bounds, devices.contains(&Some(*device)));
+        }
+        self.ask_age(id, role, is_held, hear);
+    }
+
+    /// Asks a role how long what a login told of it counts. It is told at the login, from which the
+    /// absolute timeout counts too.
+    #[inline]
+    fn ask_age(self, id: RoleId, role: &Role, is_held: bool, hear: &mut impl FnMut(Candidate)) {
+        if role.max_role_age.is_some() {
+            hear(Candidate {
+                rule: Rule::RoleAge(id),
+                bounds: Bounds {
+                    idle: None,
+                    absolute: role.max_role_age,
+                },
+                applies: is_held,
+            });
         }
     }
 }

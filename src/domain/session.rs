@@ -25,7 +25,7 @@ pub enum EndReason {
     Revoked,
     /// A newer session of the same user took its place.
     Displaced,
-    /// Its user's roles changed.
+    /// Its user's roles changed, or were learned too long ago.
     RoleChanged,
     /// It moved to a device of another class.
     DeviceChanged,
@@ -136,6 +136,8 @@ pub struct Login {
     pub roles: Vec<RoleName>,
     /// When the roles were learned.
     pub roles_learned: Timestamp,
+    /// Whether something that it told could not be believed: no mapping gives it any role.
+    pub is_doubtful: bool,
 }
 
 /// What stays as it is while an id lives, apart from its last activity and its state.
@@ -196,9 +198,15 @@ impl Session {
         self.login.as_ref()?.user.as_ref()
     }
 
-    /// The limits that the policy gives it, within its own `until`.
+    /// The limits that the policy gives it, within its own `until`. Where its user has other roles
+    /// by now, the strictest of old and new.
     pub fn limits(&self, policy: &Policy, setting: Setting) -> Limits {
-        let mut limits = policy.resolve(self.facts(policy, setting));
+        let facts = self.facts(policy, setting);
+        let mut limits = policy.resolve(facts);
+        if let Some(roles) = self.other_roles(policy) {
+            let holder = Holder::Authenticated(&roles);
+            limits = limits.and(policy.resolve(Facts { holder, ..facts }));
+        }
         limits.tighten(self.own_bounds(), Rule::Adoption);
         limits
     }
@@ -286,8 +294,8 @@ pub enum Phase {
 impl Record {
     /// What this record means now. `elapsed >= limit` ends a session.
     ///
-    /// A cut comes before the limits, since somebody gave an order; the absolute timeout before
-    /// the idle one, since no activity could have moved it.
+    /// A cut comes before the limits, since somebody gave an order, and so does a change of roles;
+    /// the absolute timeout before the idle one, since no activity could have moved it.
     pub fn phase(&self, policy: &Policy, setting: Setting, cuts: &Cuts, now: Timestamp) -> Phase {
         match self.state {
             State::Pending => return Phase::Pending,
@@ -297,6 +305,9 @@ impl Record {
         }
         if cuts.cover(&self.session) {
             return Phase::Due(EndReason::Revoked);
+        }
+        if self.session.has_stale_authority(policy, cuts) {
+            return Phase::Due(EndReason::RoleChanged);
         }
         let limits = self.session.limits(policy, setting);
         let absolute_left = limits
@@ -308,7 +319,10 @@ impl Record {
             .after
             .saturating_sub(now.since(self.last_active));
         if absolute_left.is_zero() {
-            return Phase::Due(EndReason::AbsoluteTimeout);
+            return Phase::Due(match limits.absolute.rule {
+                Rule::RoleAge(_) => EndReason::RoleChanged,
+                _ => EndReason::AbsoluteTimeout,
+            });
         }
         if idle_left.is_zero() {
             return Phase::Due(EndReason::IdleTimeout);

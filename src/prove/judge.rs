@@ -168,7 +168,7 @@ impl<'a> Court<'a> {
         };
         let Limit { after, rule } = policy.resolve(facts).of(kind);
         let person = match (person, rule) {
-            (Person::Unmapped(_), Rule::Unmapped(id, _)) => {
+            (Person::Unmapped(_), Rule::Unmapped(id, _) | Rule::RoleAge(id)) => {
                 Person::Unmapped(Some(RoleName::new(policy.name_of_role(id))))
             }
             _ => person.clone(),

@@ -100,6 +100,7 @@ impl Proxy {
             groups: Vec::new(),
             roles: Vec::new(),
             roles_learned: now,
+            is_doubtful: false,
         };
         Ok(Some(Session {
             lineage: self.entropy.lineage(),

@@ -87,6 +87,7 @@ pub(super) fn user(proxy: &Proxy, n: u8) -> Arc<Session> {
             groups: Vec::new(),
             roles: Vec::new(),
             roles_learned: NOW,
+            is_doubtful: false,
         }),
         device: None,
         policy: config.policy.version,

@@ -102,7 +102,9 @@ fn sentence(stale: Stale) -> &'static str {
             EndReason::Logout => "You have signed out.",
             EndReason::Revoked => "Your session was ended by an administrator.",
             EndReason::Displaced => "A newer session of yours took the place of this one.",
-            EndReason::RoleChanged => "Your roles changed. Please sign in again.",
+            EndReason::RoleChanged => {
+                "Your roles changed, or have to be confirmed. Please sign in again."
+            }
             EndReason::DeviceChanged => "Your session moved to another device.",
             EndReason::TokenReuse => "Your session ended because a copy of it was in use.",
             EndReason::BackChannel => "Your identity provider ended your session.",

@@ -1,5 +1,6 @@
 //! What an administrator can say about time, held against what users and the audit then see.
 
+mod authority;
 mod devices;
 mod edits;
 mod explained;

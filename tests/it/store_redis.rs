@@ -104,6 +104,7 @@ fn session(n: u8) -> Session {
             groups: Vec::new(),
             roles: vec![RoleName::new("buyer")],
             roles_learned: START,
+            is_doubtful: false,
         }),
         device: None,
         policy: PolicyVersion(7),

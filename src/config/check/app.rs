@@ -75,7 +75,13 @@ impl Checker<'_> {
         let shape = shape?;
         let token = self.token_carrier(app.token.as_ref(), namespace.as_deref(), &shape);
         let on_device_change = self.on_device_change(app.on_device_change.as_ref(), rules);
-        let sends_back = freshest.is_some() || on_device_change == OnDeviceChange::Reauthenticate;
+        let sends_back = freshest.is_some()
+            || on_device_change == OnDeviceChange::Reauthenticate
+            || rules
+                .policy
+                .roles
+                .iter()
+                .any(|role| role.max_role_age.is_some());
         Some(Arc::new(App {
             name: name?,
             namespace: namespace?,

@@ -30,6 +30,11 @@ impl<'a> Heir<'a> {
         self.first(|role| of(role.idle.as_ref(), role.absolute.as_ref(), kind))
     }
 
+    /// How long what a login told of it counts, and who says so.
+    pub(super) fn max_role_age(&self) -> Option<(RoleId, Told<'a>)> {
+        self.first(|role| role.max_role_age.as_ref())
+    }
+
     /// Both limits.
     pub(super) fn limits(&self) -> ToldBounds<'a> {
         LimitKind::BOTH.map(|kind| Some(self.limit(kind)?.1))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::heir::{Heir, Named};
 use super::limits::Rulebook;
@@ -39,6 +40,7 @@ impl Checker<'_> {
             self.below_ceiling(own, rules.policy.ceiling);
             self.in_order_over(own, heir.limits());
             let on_devices = self.on_devices(&heir, known, rules);
+            let max_role_age = self.max_role_age(&heir, rules);
             self.held(&raw.roles, index, learned);
             let users = self.holders(items(role.value.users.as_ref()));
             let groups = self.holders(items(role.value.groups.as_ref()));
@@ -52,9 +54,27 @@ impl Checker<'_> {
                     users,
                     groups,
                     on_devices,
+                    max_role_age,
                 });
             }
         }
+    }
+
+    /// How long what a login told of a role counts; a warning where its sessions are over by then.
+    fn max_role_age(&self, heir: &Heir<'_>, rules: &mut Rulebook) -> Option<Duration> {
+        let (giver, told) = heir.max_role_age()?;
+        let line = self.line(&heir.roles[giver.index()].1.place);
+        rules.lines.insert(Rule::RoleAge(heir.id()), line);
+        if let (true, Some((_, absolute))) = (giver == heir.id(), heir.limit(LimitKind::Absolute))
+            && told.value.0 >= absolute.value.0
+        {
+            self.never_applies(
+                told,
+                absolute.value.0,
+                "no session of this role has more than",
+            );
+        }
+        Some(told.value.0)
     }
 
     /// The name of a role, which is none of those that a session has without one.

@@ -176,6 +176,7 @@ fn add_role(list: &mut List, policy: &Policy, id: RoleId, role: &Role, lines: &R
         users,
         groups,
         on_devices,
+        max_role_age,
     } = role;
     let table = format!("roles.{name}");
     let bounds = Bounds {
@@ -184,6 +185,11 @@ fn add_role(list: &mut List, policy: &Policy, id: RoleId, role: &Role, lines: &R
     };
     let line = |device, kind| lines.of("", Rule::Role(id, device), kind);
     list.bounds(&table, bounds, |kind| line(None, kind));
+    if let Some(age) = max_role_age {
+        list.line = lines.of("", Rule::RoleAge(id), LimitKind::Absolute);
+        list.one(format!("{table}.max_role_age"), duration(*age));
+    }
+    list.line = line(None, LimitKind::Absolute);
     list.many(format!("{table}.users"), users);
     list.many(format!("{table}.groups"), groups);
     for (device, bounds) in on_devices {

@@ -66,7 +66,7 @@ pub(crate) struct RawApp {
     pub(crate) adopt_until: Option<At<Instant>>,
     /// Whether who was sent to log in again is led back to where he was: the redirect with which
     /// the app answers his login is changed to it. Default: where anything makes him log in again,
-    /// `max_auth_age` or `on_device_change = "reauthenticate"`.
+    /// `max_auth_age`, `on_device_change = "reauthenticate"` or a role's `max_role_age`.
     pub(crate) way_back: Option<At<bool>>,
     /// How its session looks on the wire.
     #[schemars(required)]

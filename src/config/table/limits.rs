@@ -114,6 +114,7 @@ pub(crate) fn origin(config: &Config, app: &App, rule: Rule, kind: LimitKind) ->
         Rule::Role(id, _) => format!("role {}", policy.name_of_role(id)),
         Rule::Unmapped(id, _) => format!("strictest role, {}", policy.name_of_role(id)),
         Rule::Device(id) => format!("device {}", policy.name_of_device(Some(id))),
+        Rule::RoleAge(id) => format!("max_role_age of {}", policy.name_of_role(id)),
         Rule::Anonymous => "anonymous".to_owned(),
         Rule::Route(_) => "route".to_owned(),
         Rule::Adoption => format!("app {}, adopt_until", app.name),

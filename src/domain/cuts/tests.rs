@@ -38,6 +38,7 @@ fn user(name: Option<&str>, started: u64, admitted: u64) -> Session {
             groups: Vec::new(),
             roles: Vec::new(),
             roles_learned: at(admitted),
+            is_doubtful: false,
         }),
         ..visitor(started)
     }

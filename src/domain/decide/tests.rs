@@ -56,6 +56,7 @@ fn record(lineage: u8, roles: Option<&[&str]>) -> Record {
         groups: Vec::new(),
         roles: roles.iter().map(|name| RoleName::new(name)).collect(),
         roles_learned: at(0),
+        is_doubtful: false,
     });
     Record {
         session: Arc::new(Session {

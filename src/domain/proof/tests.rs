@@ -25,6 +25,7 @@ fn session(is_authenticated: bool) -> Session {
             groups: Vec::new(),
             roles: Vec::new(),
             roles_learned: at(2_000),
+            is_doubtful: false,
         }),
         device: None,
         policy: PolicyVersion(1),

@@ -66,6 +66,7 @@ fn buyer(last_active: Timestamp) -> Record {
         groups: Vec::new(),
         roles: vec![RoleName::new("buyer")],
         roles_learned: at(0),
+        is_doubtful: false,
     });
     record
 }

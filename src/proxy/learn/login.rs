@@ -76,6 +76,7 @@ fn logged_in_session(proxy: &Proxy, asked: &Asked, cookies: &AnswerCookies, told
             .collect(),
         roles,
         roles_learned: asked.now,
+        is_doubtful: told.malformed,
     };
     let generation = asked
         .live

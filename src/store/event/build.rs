@@ -144,6 +144,7 @@ pub fn rule_text(policy: &Policy, rule: Rule) -> String {
         Rule::Unmapped(id, device) => {
             format!("strictest of all roles ({})", role_text(policy, id, device))
         }
+        Rule::RoleAge(id) => format!("max_role_age of {}", policy.name_of_role(id)),
         Rule::Device(id) => format!("device {}", policy.name_of_device(Some(id))),
         Rule::Anonymous => "anonymous".to_owned(),
         Rule::Route(id) => {

@@ -24,6 +24,7 @@ pub(super) fn pack(session: &Session) -> Box<[u8]> {
         to.list(&login.groups, |to, group| to.text(group));
         to.list(&login.roles, |to, role| to.text(role.as_str()));
         to.instant(login.roles_learned);
+        to.0.push(u8::from(login.is_doubtful));
     });
     to.option(session.device.as_ref(), |to, device| to.text(device));
     to.number(u64::from(session.policy.0));
@@ -69,6 +70,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Option<Session> {
                 groups: from.list(Unpacker::shared)?,
                 roles: from.list(|from| from.text().map(RoleName::new))?,
                 roles_learned: from.instant()?,
+                is_doubtful: from.byte()? == 1,
             })
         })?,
         device: from.option(Unpacker::shared)?,

@@ -53,6 +53,7 @@ fn user(forget_at: Timestamp) -> NewSession {
         groups: Vec::new(),
         roles: Vec::new(),
         roles_learned: at(0),
+        is_doubtful: false,
     });
     new
 }

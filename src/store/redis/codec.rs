@@ -68,6 +68,8 @@ struct StoredLogin<'a> {
     roles: Vec<Cow<'a, str>>,
     #[serde(rename = "w")]
     roles_learned: u64,
+    #[serde(rename = "d", default, skip_serializing_if = "is_false")]
+    is_doubtful: bool,
 }
 
 /// Seed, number in force, since when, and when the next was last handed out.
@@ -78,6 +80,11 @@ type StoredCompanion<'a> = (Cow<'a, str>, String, Option<String>);
 
 /// Name, path and domain.
 type StoredScope<'a> = (Cow<'a, str>, Option<Cow<'a, str>>, Option<Cow<'a, str>>);
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(told: &bool) -> bool {
+    !told
+}
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_zero(number: &u32) -> bool {
@@ -117,6 +124,7 @@ fn stored(session: &Session) -> Stored<'_> {
                 .map(|role| role.as_str().into())
                 .collect(),
             roles_learned: login.roles_learned.as_millis(),
+            is_doubtful: login.is_doubtful,
         }),
         device: session.device.as_deref().map(Cow::Borrowed),
         companions: session.companions.iter().map(stored_companion).collect(),
@@ -200,6 +208,7 @@ fn login(stored: StoredLogin<'_>) -> Option<Login> {
             .map(|role| RoleName::new(role))
             .collect(),
         roles_learned: Timestamp::from_millis(stored.roles_learned),
+        is_doubtful: stored.is_doubtful,
     })
 }
 

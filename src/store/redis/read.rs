@@ -8,6 +8,7 @@ use tokio::task::yield_now;
 
 use crate::domain::cuts::{Cuts, Scope};
 use crate::domain::identity::Sid;
+use crate::domain::policy::RoleName;
 use crate::domain::session::{Record, Session, State};
 use crate::store::{LookUp, StoreError};
 
@@ -192,6 +193,8 @@ pub(super) fn encode_scope(scope: &Scope) -> String {
         Scope::All => "all".to_owned(),
         Scope::User(user) => format!("u:{user}"),
         Scope::Lineage(lineage) => format!("l:{lineage}"),
+        Scope::RolesOf(user) => format!("ru:{user}"),
+        Scope::Role(role) => format!("r:{role}"),
     }
 }
 
@@ -200,6 +203,8 @@ pub(super) fn decode_scope(field: &[u8]) -> Option<Scope> {
     match field.split_once(':') {
         None if field == "all" => Some(Scope::All),
         Some(("u", user)) => Some(Scope::User(user.to_owned())),
+        Some(("ru", user)) => Some(Scope::RolesOf(user.to_owned())),
+        Some(("r", role)) => Some(Scope::Role(RoleName::new(role))),
         Some(("l", lineage)) => lineage.parse().ok().map(Scope::Lineage),
         _ => None,
     }

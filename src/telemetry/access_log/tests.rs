@@ -28,6 +28,7 @@ fn session() -> Session {
             groups: Vec::new(),
             roles: vec![RoleName::new("buyer")],
             roles_learned: at,
+            is_doubtful: false,
         }),
         device: None,
         policy: PolicyVersion(1),

@@ -145,6 +145,7 @@ fn session(roles: Option<&[&str]>) -> Session {
             groups: Vec::new(),
             roles: roles.iter().map(|role| RoleName::new(role)).collect(),
             roles_learned: at,
+            is_doubtful: false,
         }),
         device: None,
         policy: PolicyVersion(1),

@@ -171,6 +171,16 @@ impl Gateway {
         page
     }
 
+    /// Tells the admin API that roles changed.
+    pub(crate) async fn roles_changed(&self, whose: &Value) -> Page {
+        let request = self
+            .operator()
+            .request("POST", "/v1/role-changes")
+            .header("authorization", format!("Bearer {ADMIN_TOKEN}"))
+            .header("content-type", "application/json");
+        self.operator().send(request, whose.to_string()).await
+    }
+
     /// What the admin API says of a session, by its lineage; at a request, where a query tells one.
     pub(crate) async fn explain(&self, lineage: &str, query: &str) -> Value {
         let target = format!("/v1/sessions/{lineage}/explain{query}");

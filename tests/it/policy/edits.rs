@@ -67,6 +67,7 @@ fn buyer(n: u64) -> NewSession {
             groups: Vec::new(),
             roles: vec![RoleName::new("buyer")],
             roles_learned: START,
+            is_doubtful: false,
         }),
         device: None,
         policy: PolicyVersion(7),

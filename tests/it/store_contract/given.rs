@@ -85,6 +85,7 @@ pub(super) fn authenticated(n: u64) -> Session {
             groups: Vec::new(),
             roles: vec![RoleName::new("buyer")],
             roles_learned: at(0),
+            is_doubtful: false,
         }),
         ..anonymous(n)
     }
@@ -108,6 +109,7 @@ pub(super) fn elaborate(n: u64) -> Session {
             groups: names(&["purchasing", "", "a, b"]),
             roles: vec![RoleName::new("buyer"), RoleName::new("approver")],
             roles_learned: at(6),
+            is_doubtful: true,
         }),
         device: Some("desktop".into()),
         policy: PolicyVersion(u32::MAX),

@@ -27,6 +27,7 @@ impl World {
             groups: Vec::new(),
             roles: vec![self.policy.roles[user - 1].name.clone()],
             roles_learned: ts(started),
+            is_doubtful: false,
         });
         let session = Session {
             lineage: lineage(life),

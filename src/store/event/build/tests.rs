@@ -28,6 +28,7 @@ fn session(generation: u32) -> Session {
             groups: vec!["buyers".into()],
             roles: vec![RoleName::new("buyer"), RoleName::new("approver")],
             roles_learned: STARTED,
+            is_doubtful: false,
         }),
         device: None,
         policy: PolicyVersion(1),

@@ -33,6 +33,7 @@ fn login() -> impl Strategy<Value = Login> {
             groups,
             roles,
             roles_learned,
+            is_doubtful: false,
         },
     )
 }
@@ -126,6 +127,7 @@ fn a_usual_session_takes_160_bytes_of_the_allocator() {
             groups: Vec::new(),
             roles: vec![RoleName::new("buyer")],
             roles_learned: Timestamp::from_millis(1_900_000_000_000),
+            is_doubtful: false,
         }),
         device: None,
         policy: PolicyVersion(u32::MAX),

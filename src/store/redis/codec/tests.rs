@@ -37,6 +37,7 @@ fn with_everything() -> Session {
             groups: vec!["buyers".into(), "".into()],
             roles: vec![RoleName::new("buyer"), RoleName::new("approver")],
             roles_learned: at(1_750_000_000_002),
+            is_doubtful: false,
         }),
         device: Some("desktop".into()),
         companions: vec![companion("route", Some([2; 16])), companion("lb", None)],
