@@ -13,6 +13,7 @@ pub mod limits;
 pub mod policy;
 pub mod proof;
 pub mod resolve;
+pub mod seats;
 pub mod session;
 pub mod time;
 pub mod token;

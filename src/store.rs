@@ -8,6 +8,7 @@ pub mod event;
 pub mod memory;
 pub mod op;
 pub mod redis;
+pub mod seat;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::cuts::{Cuts, Scope};
-use crate::domain::identity::{Lineage, Sid};
+use crate::domain::identity::{Lineage, Sid, UserKey};
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
 
@@ -26,6 +27,7 @@ use op::{
     NewSession, Touched,
 };
 use redis::RedisStore;
+use seat::{NewSeat, Seat, SeatsTaken};
 
 /// Why a store did not answer. No answer is never taken for "no session".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -197,6 +199,49 @@ impl Store {
         match self {
             Self::Memory(store) => Ok(store.amend(sid, amendment)),
             Self::Redis(store) => Box::pin(store.amend(sid, amendment)).await,
+        }
+    }
+
+    /// Takes a seat of a user, or takes it again, and tells of all his others.
+    pub async fn take_seat(&self, user: UserKey, new: NewSeat) -> Result<SeatsTaken, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.seats().take(user, new)),
+            Self::Redis(store) => store.take_seat(user, new).await,
+        }
+    }
+
+    /// Leaves seats of a user, each unless it was taken again since.
+    pub async fn leave_seats(&self, user: UserKey, left: &[Seat]) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(store) => {
+                store.seats().leave(user, left);
+                Ok(())
+            }
+            Self::Redis(store) => store.leave_seats(user, left).await,
+        }
+    }
+
+    /// Hands a seat over to the id that replaced its own. Nothing, where there is no such seat.
+    pub async fn hand_over_seat(
+        &self,
+        user: UserKey,
+        from: Sid,
+        to: Sid,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(store) => {
+                store.seats().hand_over(user, from, to);
+                Ok(())
+            }
+            Self::Redis(store) => store.hand_over_seat(user, from, to).await,
+        }
+    }
+
+    /// Whether a seat is still as it was taken.
+    pub async fn holds_seat(&self, user: UserKey, seat: Seat) -> Result<bool, StoreError> {
+        match self {
+            Self::Memory(store) => Ok(store.seats().holds(user, seat)),
+            Self::Redis(store) => store.holds_seat(user, seat).await,
         }
     }
 

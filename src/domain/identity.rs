@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::hmac;
+use aws_lc_rs::{digest, hmac};
 use smallvec::SmallVec;
 
 use super::token::TokenSeed;
@@ -74,6 +74,26 @@ pub struct TokenValue {
     tag: Name,
 }
 
+/// A user of the apps of one namespace. Names the place where his sessions are counted.
+///
+/// No keyed hash: records hold his name in the clear, and it stays the same when keys change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserKey(Name);
+
+impl UserKey {
+    /// The user whom the apps of this namespace call so.
+    pub fn of(namespace: &str, user: &str) -> Self {
+        let parts = length_prefixed([namespace.as_bytes(), user.as_bytes()]);
+        let hash = digest::digest(&digest::SHA256, &parts);
+        Self(first_half(hash.as_ref()))
+    }
+
+    /// The 16 bytes, uniformly distributed.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0.0
+    }
+}
+
 impl Sid {
     /// A sid from its 16 bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -125,6 +145,18 @@ impl fmt::Display for Lineage {
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for UserKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for UserKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UserKey({self})")
     }
 }
 
@@ -290,14 +322,23 @@ const TOKEN: &[u8] = b"token";
 const KEYED_MOST: usize = 256;
 
 fn keyed(key: &hmac::Key, purpose: &[u8], namespace: &str, slot: &str, value: &[u8]) -> Name {
-    let mut parts = SmallVec::<[u8; KEYED_MOST]>::new();
-    for part in [purpose, namespace.as_bytes(), slot.as_bytes(), value] {
-        parts.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        parts.extend_from_slice(part);
+    let parts = length_prefixed([purpose, namespace.as_bytes(), slot.as_bytes(), value]);
+    first_half(hmac::sign(key, &parts).as_ref())
+}
+
+fn length_prefixed<const N: usize>(parts: [&[u8]; N]) -> SmallVec<[u8; KEYED_MOST]> {
+    let mut bytes = SmallVec::new();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
     }
-    let tag = hmac::sign(key, &parts);
+    bytes
+}
+
+/// The first 16 of a hash's 32 bytes.
+fn first_half(hash: &[u8]) -> Name {
     let mut name = [0; 16];
-    name.copy_from_slice(&tag.as_ref()[..16]);
+    name.copy_from_slice(&hash[..16]);
     Name(name)
 }
 
@@ -309,7 +350,7 @@ impl fmt::Debug for Keyring {
 
 #[cfg(test)]
 mod tests {
-    use super::{Keyring, Lineage, Sid, TokenSeed, TokenValue};
+    use super::{Keyring, Lineage, Sid, TokenSeed, TokenValue, UserKey};
 
     fn keyring() -> Keyring {
         Keyring::new([b"new".as_slice(), b"old"]).unwrap()
@@ -320,6 +361,19 @@ mod tests {
         let keys = keyring();
         assert_ne!(keys.sid("ab", "c", b"v"), keys.sid("a", "bc", b"v"));
         assert_ne!(keys.sid("a", "b", b"cv"), keys.sid("a", "bc", b"v"));
+    }
+
+    #[test]
+    fn a_user_is_another_one_in_another_namespace_or_in_other_letters() {
+        let user = UserKey::of("shop", "buyer-1");
+        assert_eq!(user, UserKey::of("shop", "buyer-1"));
+        for other in [
+            UserKey::of("shop", "Buyer-1"),
+            UserKey::of("stock", "buyer-1"),
+            UserKey::of("shopb", "uyer-1"),
+        ] {
+            assert_ne!(user, other);
+        }
     }
 
     #[test]

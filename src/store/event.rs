@@ -40,6 +40,15 @@ pub struct LimitInForce {
     pub rule: String,
 }
 
+/// How many sessions a user may have at a time, as an event tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatsInForce {
+    /// The number.
+    pub most: u32,
+    /// The rule it came from, such as `role buyer`.
+    pub rule: String,
+}
+
 /// One event. Instants and spans are in milliseconds. Never a cookie, never an id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionEvent {
@@ -79,6 +88,9 @@ pub struct SessionEvent {
     pub idle_timeout: LimitInForce,
     /// The absolute timeout in force.
     pub absolute_timeout: LimitInForce,
+    /// How many sessions the user may have, where this is why.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_sessions: Option<SeatsInForce>,
     /// The version of the policy that judged.
     pub policy: String,
 }

@@ -9,6 +9,7 @@
 mod kept;
 mod outbox;
 mod packed;
+mod seats;
 mod shard;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use crate::domain::identity::{Lineage, Sid};
 use crate::domain::time::Timestamp;
 
 use self::outbox::Outbox;
+use self::seats::UserSeats;
 use self::shard::Shard;
 use super::LookUp;
 use super::event::{EventId, SessionEvent};
@@ -44,6 +46,7 @@ pub struct MemoryStore {
     sessions_max: usize,
     sessions: AtomicUsize,
     cuts: ArcSwap<Cuts>,
+    seats: UserSeats,
     outbox: Mutex<Outbox>,
     /// One for each app of the configuration that adopts, at most.
     adoptions: Mutex<HashMap<Box<str>, Timestamp>>,
@@ -62,6 +65,7 @@ impl MemoryStore {
             sessions_max,
             sessions: AtomicUsize::new(0),
             cuts: ArcSwap::default(),
+            seats: UserSeats::new(),
             outbox: Mutex::default(),
             adoptions: Mutex::default(),
             swept_ms: AtomicU64::new(0),
@@ -169,10 +173,12 @@ impl MemoryStore {
         let turn = self.turn.fetch_add(TIDIED_AT_ONCE, Ordering::Relaxed);
         let mut claimed = Vec::new();
         for step in 0..SHARDS {
-            let mut shard = lock(&self.shards[(turn + step) % SHARDS]);
+            let index = (turn + step) % SHARDS;
+            let mut shard = lock(&self.shards[index]);
             shard.claim_due(now, now.plus(lease), max, &mut claimed);
             if step < TIDIED_AT_ONCE {
                 self.give_room(shard.tidy(now));
+                self.seats.tidy(index, now);
             }
         }
         claimed
@@ -200,6 +206,10 @@ impl MemoryStore {
 
     pub(super) fn adoption_mark(&self, app: &str, now: Timestamp) -> Timestamp {
         *lock(&self.adoptions).entry(app.into()).or_insert(now)
+    }
+
+    pub(super) fn seats(&self) -> &UserSeats {
+        &self.seats
     }
 
     pub(super) fn alive(&self) -> u64 {

@@ -25,6 +25,7 @@ mod outbox;
 mod read;
 mod rewrite;
 mod script;
+mod seats;
 mod time;
 mod touches;
 mod write;

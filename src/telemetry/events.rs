@@ -208,6 +208,7 @@ mod tests {
             idle_ms: 0,
             idle_timeout: limit.clone(),
             absolute_timeout: limit,
+            max_sessions: None,
             policy: String::new(),
         }
     }

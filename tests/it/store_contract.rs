@@ -13,6 +13,7 @@ mod handover;
 mod lineages;
 mod races;
 mod records;
+mod seats;
 
 use std::any::type_name;
 use std::pin::Pin;
@@ -54,6 +55,7 @@ fn cases() -> impl Iterator<Item = Case> {
         cuts::cases(),
         due::cases(),
         events::cases(),
+        seats::cases(),
         races::cases(),
     ]
     .into_iter()

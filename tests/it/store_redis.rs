@@ -17,7 +17,7 @@ use std::time::Duration;
 use curfew::clock::Clock;
 use curfew::config::load::parse_alone;
 use curfew::config::{RedisConfig, Secret};
-use curfew::domain::identity::{Lineage, Sid};
+use curfew::domain::identity::{Lineage, Sid, UserKey};
 use curfew::domain::policy::{PolicyVersion, RoleName};
 use curfew::domain::session::{EndReason, Login, Session, UserName};
 use curfew::domain::time::Timestamp;
@@ -26,6 +26,7 @@ use curfew::store::op::{
     Activation, Amendment, Bound, Claim, ClaimedBy, End, InPlaceLogin, NewSession,
 };
 use curfew::store::redis::RedisStore;
+use curfew::store::seat::NewSeat;
 use curfew::store::{Store, StoreError};
 use curfew::sweeper::Sweeper;
 use curfew::telemetry::Telemetry;
@@ -58,6 +59,18 @@ fn at(millis: u64) -> Timestamp {
 
 fn sid(n: u8) -> Sid {
     Sid::from_bytes([n; 16])
+}
+
+fn buyer() -> UserKey {
+    UserKey::of("shop", "buyer-1")
+}
+
+fn seat(n: u8) -> NewSeat {
+    NewSeat {
+        sid: sid(n),
+        at: START,
+        forget_at: at(1_000_000),
+    }
 }
 
 fn lineage(n: u8) -> Lineage {
@@ -144,6 +157,7 @@ fn event(n: u8, kind: EventKind) -> Box<SessionEvent> {
         idle_ms: 0,
         idle_timeout: limit.clone(),
         absolute_timeout: limit,
+        max_sessions: None,
         policy: "00000007".into(),
     })
 }
@@ -325,6 +339,11 @@ async fn the_documented_rule_is_enough() {
     store.cut(scope.clone(), at(1), START).await.unwrap();
     store.cut(scope, at(3), at(2)).await.unwrap();
     store.adoption_mark("shop", START).await.unwrap();
+    let taken = store.take_seat(buyer(), seat(1)).await.unwrap();
+    store.hand_over_seat(buyer(), sid(2), sid(3)).await.unwrap();
+    let left: Vec<_> = taken.own.into_iter().collect();
+    assert_eq!(store.holds_seat(buyer(), left[0]).await, Ok(true));
+    store.leave_seats(buyer(), &left).await.unwrap();
     assert!(serves(&store).await);
     let events = store.read_events(10).await.unwrap();
     let ids: Vec<EventId> = events.into_iter().map(|event| event.id).collect();

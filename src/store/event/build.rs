@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use crate::domain::decide::Stale;
 use crate::domain::limits::{DeviceId, Limit, Limits, RoleId, Rule};
 use crate::domain::policy::Policy;
+use crate::domain::seats::Seats;
 use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
 
-use super::{EventId, EventKind, LimitInForce, SessionEvent};
+use super::{EventId, EventKind, LimitInForce, SeatsInForce, SessionEvent};
 
 /// What an event tells of a session.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +76,24 @@ pub fn refusal_event(facts: EventFacts<'_>, stale: Stale, nonce: u32) -> Session
     event(facts, id, EventKind::Refusal, Some(stale_word(stale)))
 }
 
+/// A login is refused that the app let in. Its session never began.
+pub fn login_refused_event(
+    facts: EventFacts<'_>,
+    reason: &'static str,
+    seats: Seats,
+    nonce: u32,
+) -> SessionEvent {
+    SessionEvent {
+        max_sessions: Some(seats_in_force(facts.policy, seats)),
+        ..event(
+            facts,
+            of_instant(facts, nonce),
+            EventKind::Refusal,
+            Some(reason),
+        )
+    }
+}
+
 /// Work that was under way at the absolute timeout is over: it finished, or was cut.
 pub fn late_work_event(facts: EventFacts<'_>, how: &'static str, nonce: u32) -> SessionEvent {
     event(
@@ -124,6 +143,7 @@ fn event(
         idle_ms: at.as_millis().saturating_sub(facts.last_active.as_millis()),
         idle_timeout: in_force(facts.policy, limits.idle),
         absolute_timeout: in_force(facts.policy, limits.absolute),
+        max_sessions: None,
         policy: facts.policy.version.to_string(),
     }
 }
@@ -132,6 +152,14 @@ fn in_force(policy: &Policy, limit: Limit) -> LimitInForce {
     LimitInForce {
         after_ms: u64::try_from(limit.after.as_millis()).unwrap_or(u64::MAX),
         rule: rule_text(policy, limit.rule),
+    }
+}
+
+/// How many sessions a user may have, and the rule that says so.
+pub fn seats_in_force(policy: &Policy, seats: Seats) -> SeatsInForce {
+    SeatsInForce {
+        most: seats.limit.seats,
+        rule: rule_text(policy, seats.rule),
     }
 }
 

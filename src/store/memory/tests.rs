@@ -79,6 +79,7 @@ fn event(id: usize) -> SessionEvent {
         idle_ms: 0,
         idle_timeout: limit.clone(),
         absolute_timeout: limit,
+        max_sessions: None,
         policy: String::new(),
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use redis::Value;
 
+use crate::domain::identity::Sid;
 use crate::domain::session::{Session, State};
 use crate::store::StoreError;
 
 use super::keys::Bucket;
-use super::{codec, due, outbox, read, time};
+use super::{codec, due, outbox, read, seats, time};
 
 /// The fields of a record: what decodes is stored as it decodes.
 pub fn record(bytes: &[u8]) {
@@ -63,6 +64,7 @@ pub fn store_answer(bytes: &[u8]) {
         read::cuts(answer.clone()).err(),
         read::count(answer.clone()).err(),
         due::claimed(several()).err(),
+        seats::taken(Sid::from_bytes([0; 16]), several()).err(),
         time::read(several()).and_then(is_a_time).err(),
     ];
     faults.iter().flatten().for_each(is_told);

@@ -1,7 +1,7 @@
 //! The names of all keys. Those of one session share a bucket, and the bucket is their hash tag,
 //! so that one script may touch them on a cluster too.
 
-use crate::domain::identity::{Lineage, Sid};
+use crate::domain::identity::{Lineage, Sid, UserKey};
 
 /// Buckets of a deployment; a power of two. All gateways must agree on it.
 pub(super) const BUCKETS: u8 = 64;
@@ -77,6 +77,12 @@ pub(super) fn record(sid: Sid) -> [u8; RECORD_BYTES] {
     key[BUCKET_AT + 1] = b'0' + bucket % 10;
     key[SID_AT..].copy_from_slice(&hex(sid));
     key
+}
+
+/// A sorted set of the sids of a user, by when they took their seats. In a slot of its own: his
+/// sessions are anywhere.
+pub(super) fn seats(user: UserKey) -> String {
+    format!("curfew:u:{{{user}}}")
 }
 
 /// A sid as scripts and sets hold it.

@@ -50,6 +50,9 @@ pub(super) struct Scripts {
     pub(super) rearm: Script,
     pub(super) rearm_all: Script,
     pub(super) clock: Script,
+    pub(super) take_seat: Script,
+    pub(super) leave_seats: Script,
+    pub(super) hand_over_seat: Script,
 }
 
 impl Scripts {
@@ -88,6 +91,9 @@ impl Scripts {
             )),
             rearm_all: Script::new(include_str!("rearm_all.lua")),
             clock: Script::new(include_str!("clock.lua")),
+            take_seat: Script::new(include_str!("take_seat.lua")),
+            leave_seats: Script::new(include_str!("leave_seats.lua")),
+            hand_over_seat: Script::new(include_str!("hand_over_seat.lua")),
         }
     }
 }

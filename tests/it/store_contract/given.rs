@@ -180,6 +180,7 @@ pub(super) fn event(n: u64, kind: EventKind, reason: Option<EndReason>) -> Sessi
         idle_ms: 1,
         idle_timeout: limit(1_000),
         absolute_timeout: limit(9_000),
+        max_sessions: None,
         policy: PolicyVersion(7).to_string(),
     }
 }

@@ -7,11 +7,12 @@ use curfew::clock::Clock;
 use curfew::domain::cuts::Scope;
 use curfew::store::event::EventKind;
 use curfew::store::op::{Claim, ClaimedBy, NewSession};
+use curfew::store::seat::Seat;
 use curfew::store::{Store, StoreError};
 
 use super::{
-    PATIENT, START, at, config, event, in_place, lineage, login, logout, moved, new, open, sid,
-    succession,
+    PATIENT, START, at, buyer, config, event, in_place, lineage, login, logout, moved, new, open,
+    seat, sid, succession,
 };
 use crate::harness::redis::RedisServer;
 
@@ -96,6 +97,30 @@ fn ids_of(store: &Store) -> Asked<'_> {
 
 fn adoption_mark(store: &Store) -> Asked<'_> {
     Box::pin(async { store.adoption_mark("shop", at(1)).await.map(drop) })
+}
+
+fn take_seat(store: &Store) -> Asked<'_> {
+    Box::pin(async { store.take_seat(buyer(), seat(1)).await.map(drop) })
+}
+
+fn leave_seats(store: &Store) -> Asked<'_> {
+    let left = Seat {
+        sid: sid(1),
+        taken: at(1),
+    };
+    Box::pin(async move { store.leave_seats(buyer(), &[left]).await })
+}
+
+fn hand_over_seat(store: &Store) -> Asked<'_> {
+    Box::pin(async { store.hand_over_seat(buyer(), sid(1), sid(2)).await })
+}
+
+fn holds_seat(store: &Store) -> Asked<'_> {
+    let held = Seat {
+        sid: sid(1),
+        taken: at(1),
+    };
+    Box::pin(async move { store.holds_seat(buyer(), held).await.map(drop) })
 }
 
 const RECORD: &str = "curfew:{b01}:s:01010101010101010101010101010101";
@@ -290,6 +315,34 @@ async fn a_mark_of_adoption_that_is_none_of_ours() {
     for instant in ["", "x", "-1"] {
         check(&server, &[&["HSET", ADOPTION, "shop", instant]], mark).await;
     }
+}
+
+#[tokio::test]
+async fn seats_that_are_none_of_ours() {
+    let server = RedisServer::start().await;
+    let key = format!("curfew:u:{{{}}}", buyer());
+    let all: &[(&str, Asks)] = &[
+        ("take_seat", take_seat),
+        ("leave_seats", leave_seats),
+        ("hand_over_seat", hand_over_seat),
+        ("holds_seat", holds_seat),
+    ];
+    check(&server, &[&["SET", &key, WRONG[0]]], all).await;
+    let taking: &[(&str, Asks)] = &[("take_seat", take_seat)];
+    check(&server, &[&["ZADD", &key, "7", "nobody"]], taking).await;
+    check(
+        &server,
+        &[&["ZADD", &key, "7.5", &sid(2).to_string()]],
+        taking,
+    )
+    .await;
+    let holding: &[(&str, Asks)] = &[("holds_seat", holds_seat)];
+    check(
+        &server,
+        &[&["ZADD", &key, "7.5", &sid(1).to_string()]],
+        holding,
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -6,10 +6,11 @@ use curfew::store::event::EventKind;
 use curfew::store::op::{
     Activated, Amended, Claim, Claimed, ClaimedBy, Created, Ended, NewSession, Touched,
 };
+use curfew::store::seat::Seat;
 
 use super::{
-    IN_PLACE, PATIENT, START, at, config, event, in_place, last_active, login, logout, moved, new,
-    open, sid, succession,
+    IN_PLACE, PATIENT, START, at, buyer, config, event, in_place, last_active, login, logout,
+    moved, new, open, seat, sid, succession,
 };
 use crate::harness::lossy::Lossy;
 use crate::harness::redis::RedisServer;
@@ -24,6 +25,13 @@ async fn prepared(server: &RedisServer) -> (Store, Lossy) {
     direct.create(sid(0x20), pending).await.unwrap();
     direct.activate(sid(0x20), login(0x20)).await.unwrap();
     direct.touch(sid(0x20), START).await.unwrap();
+    let seat = direct.take_seat(buyer(), seat(0x20)).await.unwrap();
+    direct
+        .hand_over_seat(buyer(), sid(0x20), sid(0x21))
+        .await
+        .unwrap();
+    let left: Vec<Seat> = seat.own.into_iter().collect();
+    direct.leave_seats(buyer(), &left).await.unwrap();
     direct.amend(sid(0x20), moved(0x20)).await.unwrap();
     direct.bind(sid(0x20), in_place(0x20)).await.unwrap();
     direct
@@ -57,6 +65,28 @@ async fn a_login_and_its_end_are_told_once() {
     assert_eq!(store.end(sid(1), logout(1)).await, Ok(Ended::Now));
     assert_eq!(store.events_pending().await, Ok(2));
     assert_eq!(lossy.lost(), 4);
+}
+
+#[tokio::test]
+async fn a_seat_is_taken_once_and_stays_where_it_stands() {
+    let server = RedisServer::start().await;
+    let (store, lossy) = prepared(&server).await;
+    lossy.lose_next();
+    let first = store.take_seat(buyer(), seat(1)).await.unwrap();
+    let first = first.own.expect("there is room");
+    assert_eq!(first.taken, START);
+    let second = store.take_seat(buyer(), seat(2)).await.unwrap();
+    assert_eq!(second.others, [first]);
+    lossy.lose_next();
+    store.hand_over_seat(buyer(), sid(1), sid(3)).await.unwrap();
+    lossy.lose_next();
+    let handed_over = Seat {
+        sid: sid(3),
+        ..first
+    };
+    store.leave_seats(buyer(), &second.others).await.unwrap();
+    assert_eq!(store.holds_seat(buyer(), handed_over).await, Ok(true));
+    assert_eq!(lossy.lost(), 3);
 }
 
 #[tokio::test]

@@ -97,6 +97,7 @@ impl World {
             idle_ms: self.now.saturating_sub(last_active),
             idle_timeout: limit(LIMITS[user].0),
             absolute_timeout: limit(LIMITS[user].1),
+            max_sessions: None,
             policy: self.policy.version.to_string(),
         })
     }
