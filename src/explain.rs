@@ -6,6 +6,7 @@
 
 mod fresh;
 pub mod request;
+pub mod seats;
 pub mod session;
 mod setting;
 
@@ -31,6 +32,7 @@ pub use fresh::AuthAgeSaid;
 
 use fresh::auth_age;
 use request::{Described, Found};
+use seats::{SeatCandidateSaid, SeatsSaid};
 use setting::{besides, setting};
 
 /// Whose limits are asked for.
@@ -69,6 +71,12 @@ pub struct Explanation {
     pub absolute: LimitSaid,
     /// Every rule that could have a say, in the order in which equal ones get the credit.
     pub candidates: Vec<CandidateSaid>,
+    /// How many sessions the user may have at a time, where a rule says so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_sessions: Option<SeatsSaid>,
+    /// Every rule that could have a say in that.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub max_sessions_candidates: Vec<SeatCandidateSaid>,
 }
 
 /// A limit, and where it comes from.
@@ -197,6 +205,7 @@ pub fn explain(
         holder: facts.holder,
     };
     let [idle, absolute] = LimitKind::BOTH.map(|kind| telling.limit(kind));
+    let (max_sessions, max_sessions_candidates) = seats::explained(config, facts.holder);
     Ok(Explanation {
         policy: policy.version.to_string(),
         app: app.name.to_string(),
@@ -220,6 +229,8 @@ pub fn explain(
             .into_iter()
             .map(|candidate| telling.candidate(candidate))
             .collect(),
+        max_sessions,
+        max_sessions_candidates,
     })
 }
 

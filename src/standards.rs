@@ -116,6 +116,8 @@ pub enum Test {
     Idle(Timeout),
     /// Everybody's absolute timeout.
     Absolute(Timeout),
+    /// How many sessions anybody may have at a time.
+    Sessions(Sessions),
     /// Once a session ended, only a login begins another.
     Termination,
     /// Every app with a login has a logout that is recognised.
@@ -146,6 +148,7 @@ impl fmt::Display for Test {
         match self {
             Self::Idle(timeout) => write!(f, "the idle timeout{timeout}"),
             Self::Absolute(timeout) => write!(f, "the absolute timeout{timeout}"),
+            Self::Sessions(sessions) => write!(f, "max_sessions{sessions}"),
             Self::Termination => f.write_str("no way past a login once a session ended"),
             Self::Logout => f.write_str("a logout wherever there is a login"),
             Self::NewId => f.write_str("a new id at every login"),
@@ -173,11 +176,7 @@ pub struct Timeout {
 
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.who {
-            Who::Everybody => f.write_str(" of everybody")?,
-            Who::Privileged => f.write_str(" of privileged roles")?,
-            Who::Unprivileged => f.write_str(" of all but privileged roles")?,
-        }
+        write!(f, "{}", self.who)?;
         if let Some(at_most) = self.at_most {
             write!(f, " is at most {}", humantime::format_duration(at_most))?;
         }
@@ -185,6 +184,27 @@ impl fmt::Display for Timeout {
             f.write_str(", and then a login")?;
         }
         Ok(())
+    }
+}
+
+/// How many sessions a user may have at a time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sessions {
+    /// The most that are allowed; none where they must only be limited.
+    pub at_most: Option<u32>,
+    /// Whose.
+    #[serde(default)]
+    pub who: Who,
+}
+
+impl fmt::Display for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.who)?;
+        match self.at_most {
+            Some(at_most) => write!(f, " is at most {at_most}"),
+            None => f.write_str(" is set"),
+        }
     }
 }
 
@@ -199,6 +219,16 @@ pub enum Who {
     Privileged,
     /// All others.
     Unprivileged,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Everybody => " of everybody",
+            Self::Privileged => " of privileged roles",
+            Self::Unprivileged => " of all but privileged roles",
+        })
+    }
 }
 
 /// Why something is not judged.

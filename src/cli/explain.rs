@@ -216,6 +216,16 @@ pub(super) fn text(explanation: &Explanation, file: Option<&Path>) -> String {
         );
         write_line(&mut out, &told);
     }
+    if let Some(seats) = &explanation.max_sessions {
+        let told = format!(
+            "max_sessions {}, {}, by {} ({})",
+            seats.most,
+            seats.on_max_sessions,
+            seats.rule,
+            at(seats.line)
+        );
+        write_line(&mut out, &told);
+    }
     let mut table = Table::new();
     table.load_style(ASCII_FULL_CONDENSED);
     table.set_header(["rule", "limit", "written", "outcome"]);
@@ -223,6 +233,12 @@ pub(super) fn text(explanation: &Explanation, file: Option<&Path>) -> String {
         for row in rows(candidate, file) {
             table.add_row(row);
         }
+    }
+    for candidate in &explanation.max_sessions_candidates {
+        let said = &candidate.said;
+        let limit = format!("max_sessions {}, {}", said.most, said.on_max_sessions);
+        let written = at(said.line);
+        table.add_row([&said.rule, &limit, &written, &candidate.why]);
     }
     write_line(&mut out, &table.to_string());
     out
@@ -335,6 +351,27 @@ mod tests {
     fn a_request_tells_its_route_before_the_limits() {
         let told = ["POST /x: no route", "access authenticated, activity active"];
         says("--role buyer --path /x --method POST", &told);
+    }
+
+    #[test]
+    fn how_many_sessions_is_told_with_every_rule_that_says_so() {
+        let counted = POLICY.replace(
+            "users = [\"buyer-1\"",
+            "max_sessions = 2\nusers = [\"buyer-1\"",
+        );
+        assert_ne!(counted, POLICY);
+        let ceiling = "\n[ceiling]\nmax_sessions = 3\non_max_sessions = \"refuse\"\n";
+        let config = parse_alone(&(counted + ceiling), "curfew.toml").unwrap();
+        let asked = Command::try_parse_from(["explain", "--role", "buyer"]).unwrap();
+        let text = answer(&config.config, &asked.args).unwrap();
+        for told in [
+            "max_sessions 2, displace, by role buyer (curfew.toml:",
+            "| max_sessions 2, displace |",
+            "wins: the fewest of those that apply",
+            "loses: 3 > 2 of role buyer",
+        ] {
+            assert!(text.contains(told), "no {told:?} in\n{text}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod recipe;
 mod records;
 mod roles;
 mod route;
+mod seats;
 mod secrets;
 mod session;
 mod standards;

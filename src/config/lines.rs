@@ -14,6 +14,8 @@ pub struct RuleLines {
     apps: HashMap<String, usize>,
     /// From which role one has a limit; on devices of a class, where one is named.
     heirs: HashMap<(RoleOn, LimitKind), RoleId>,
+    /// From which role one has its number of sessions.
+    seats_heirs: HashMap<RoleId, RoleId>,
     /// Why a role may have a longer limit on devices of a class.
     reasons: HashMap<RoleOn, String>,
     /// Of each app's routes, in their order.
@@ -42,6 +44,23 @@ impl RuleLines {
     pub fn giver(&self, role: RoleOn, kind: LimitKind) -> Option<RoleId> {
         let giver = self.heirs.get(&(role, kind)).copied();
         giver.filter(|giver| *giver != role.0)
+    }
+
+    /// The line of a rule that limits how many sessions a user has.
+    pub fn of_seats(&self, rule: Rule) -> Option<usize> {
+        match rule {
+            Rule::Role(id, _) | Rule::Unmapped(id, _) => {
+                let giver = self.seats_giver(id).unwrap_or(id);
+                self.rules.get(&Rule::Role(giver, None)).copied()
+            }
+            rule => self.rules.get(&rule).copied(),
+        }
+    }
+
+    /// The role from which another one has its number of sessions, where it does not set it itself.
+    pub fn seats_giver(&self, role: RoleId) -> Option<RoleId> {
+        let giver = self.seats_heirs.get(&role).copied();
+        giver.filter(|giver| *giver != role)
     }
 
     /// Why a role has such a limit on devices of a class, where it is written.
@@ -74,6 +93,10 @@ impl RuleLines {
 
     pub(super) fn insert_routes(&mut self, app: &str, lines: Vec<usize>) {
         self.routes.insert(app.to_owned(), lines);
+    }
+
+    pub(super) fn insert_seats_heir(&mut self, role: RoleId, giver: RoleId) {
+        self.seats_heirs.insert(role, giver);
     }
 
     pub(super) fn insert_heir(&mut self, role: RoleOn, kind: LimitKind, giver: RoleId) {

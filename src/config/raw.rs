@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
+use crate::domain::seats::WhenFull;
+
 use super::defaults;
 use super::fault::At;
 use super::reader::{FromTable, TableReader};
@@ -34,7 +36,7 @@ pub(crate) struct RawConfig {
     /// Where sessions are kept.
     pub(crate) store: Option<At<RawStore>>,
     /// Limits that no session of any app or role may exceed.
-    pub(crate) ceiling: Option<At<RawBounds>>,
+    pub(crate) ceiling: Option<At<RawCeiling>>,
     /// Sessions without a login: an app issues ids before it, and the login needs them.
     pub(crate) anonymous: Option<At<RawAnonymous>>,
     /// Who may stay how long, `[roles.NAME]`. At least one. A user of several roles gets the
@@ -201,18 +203,27 @@ impl FromTable for RawStore {
 /// Limits that no session may exceed.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub(crate) struct RawBounds {
+pub(crate) struct RawCeiling {
     /// The longest idle timeout. Default: none.
     pub(crate) idle: Option<At<DurationText>>,
     /// The longest absolute timeout. Default: none.
     pub(crate) absolute: Option<At<DurationText>>,
+    /// How many sessions a user may have at a time. Default: as many as he likes.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) max_sessions: Option<At<u64>>,
+    /// What a login means that is one too many: `displace` ends the session that was used least
+    /// recently, `refuse` refuses the login.
+    #[schemars(extend("default" = "displace"))]
+    pub(crate) on_max_sessions: Option<At<Word<WhenFull>>>,
 }
 
-impl FromTable for RawBounds {
+impl FromTable for RawCeiling {
     fn from_table(table: &mut TableReader<'_>) -> Self {
         Self {
             idle: table.value("idle"),
             absolute: table.value("absolute"),
+            max_sessions: table.value("max_sessions"),
+            on_max_sessions: table.value("on_max_sessions"),
         }
     }
 }
@@ -261,6 +272,13 @@ pub(crate) struct RawRole {
     /// How long what a login told of it counts: a session that holds it ends then as
     /// `role_changed`, and its user logs in again. Default: as long as the session.
     pub(crate) max_role_age: Option<At<DurationText>>,
+    /// How many sessions a holder may have at a time. Default: as many as he likes.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) max_sessions: Option<At<u64>>,
+    /// What a login means that is one too many: `displace` ends the session that was used least
+    /// recently, `refuse` refuses the login.
+    #[schemars(extend("default" = "displace"))]
+    pub(crate) on_max_sessions: Option<At<Word<WhenFull>>>,
     /// Users that hold it, as the application names them.
     pub(crate) users: Option<At<Vec<At<String>>>>,
     /// Groups whose members hold it, as a login's `groups` finds them.
@@ -285,6 +303,8 @@ impl FromTable for RawRole {
             idle: table.value("idle"),
             absolute: table.value("absolute"),
             max_role_age: table.value("max_role_age"),
+            max_sessions: table.value("max_sessions"),
+            on_max_sessions: table.value("on_max_sessions"),
             users: table.list("users"),
             groups: table.list("groups"),
             devices: table.named_tables("devices"),

@@ -4,7 +4,7 @@
 
 mod limits;
 
-pub(crate) use limits::origin;
+pub(crate) use limits::{origin, seats_origin, when_full};
 
 use comfy_table::Table;
 use comfy_table::presets::ASCII_FULL_CONDENSED;
@@ -30,6 +30,7 @@ pub fn tables(config: &Config) -> String {
         let others = [
             limits::at_routes(config, app),
             limits::on_devices(config, app),
+            limits::seats(config),
             Some(routes(app)),
             passivity(app),
             token(app),
@@ -207,21 +208,43 @@ idle = "8m"
 because = "the depot is locked"
 "#;
 
+    /// The same, where sessions are counted and work is limited.
+    fn counted() -> String {
+        POLICY
+            .replace("[\"d\"]", "[\"d\"]\nmax_sessions = 2")
+            .replace(
+                "[\"a\"]",
+                "[\"a\"]\nmax_sessions = 3\non_max_sessions = \"refuse\"",
+            )
+            .replace(
+                "[\"POST\"]",
+                "[\"POST\"]\nwork_max = \"5m\"\nwork_drain = \"off\"",
+            )
+    }
+
     fn shown() -> String {
+        shown_of(POLICY)
+    }
+
+    fn shown_of(policy: &str) -> String {
         let surroundings = Surroundings {
             base_dir: Path::new(""),
             environment: &|_| None,
             read_file: &|_| Err(std::io::ErrorKind::NotFound.into()),
             process_key: b"key",
         };
-        let loaded = parse(POLICY, "curfew.toml", &surroundings).unwrap();
+        let loaded = parse(policy, "curfew.toml", &surroundings).unwrap();
         tables(&loaded.config)
     }
 
     /// A line of the tables, as its cells.
     #[track_caller]
     fn has_row(cells: &[&str]) {
-        let shown = shown();
+        is_a_row_of(&shown(), cells);
+    }
+
+    #[track_caller]
+    fn is_a_row_of(shown: &str, cells: &[&str]) {
         let found = shown.lines().any(|line| {
             let line: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
             line == cells
@@ -353,6 +376,25 @@ because = "the depot is locked"
         let own =
             "/orders/ws/** frames: text, 20 bytes or more, /type is \"edit\", /auto is not true";
         has_row(&[own, "active", ""]);
+    }
+
+    #[test]
+    fn how_many_sessions_is_shown_for_every_role_where_it_is_counted() {
+        let shown = shown_of(&counted());
+        for cells in [
+            ["buyer", "any", "", ""],
+            ["approver", "3", "refuse", "role approver, line 10"],
+            ["deputy", "2", "refuse", "role deputy, line 16"],
+            [
+                "(no role known)",
+                "2",
+                "refuse",
+                "strictest role, deputy, line 16",
+            ],
+        ] {
+            is_a_row_of(&shown, &cells);
+        }
+        assert!(!shown_of(POLICY).contains("max_sessions"));
     }
 
     #[test]

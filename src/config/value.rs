@@ -10,6 +10,7 @@ use toml::value::{Datetime, Offset};
 
 use crate::domain::access::{Access, Activity, OnStale};
 use crate::domain::device::OnDeviceChange;
+use crate::domain::seats::WhenFull;
 use crate::domain::time::Timestamp;
 
 use super::carrier::AuthorizationRule;
@@ -201,6 +202,11 @@ impl Words for OnDeviceChange {
         ("reauthenticate", Self::Reauthenticate),
         ("end", Self::End),
     ];
+}
+
+impl Words for WhenFull {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("refuse", Self::Refuse), ("displace", Self::Displace)];
 }
 
 impl Words for AuthorizationRule {

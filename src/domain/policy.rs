@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::device::DeviceClass;
 use super::limits::{Bounds, DeviceId, RoleId, RouteBounds, RouteId};
+use super::seats::SeatLimit;
 
 /// A role's name in the policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -48,6 +49,8 @@ pub struct Role {
     pub on_devices: Vec<(DeviceId, Bounds)>,
     /// How long what a login told of it counts.
     pub max_role_age: Option<Duration>,
+    /// How many sessions a holder may have at a time.
+    pub seats: Option<SeatLimit>,
 }
 
 impl Role {
@@ -91,6 +94,8 @@ pub struct Policy {
     pub version: PolicyVersion,
     /// What no session may exceed.
     pub ceiling: Bounds,
+    /// How many sessions any user may have at a time.
+    pub seats: Option<SeatLimit>,
     /// The idle timeout of a session without a login.
     pub anonymous_idle: Duration,
     /// The absolute timeout of a session without a login.

@@ -1,10 +1,14 @@
 //! `resolve`: from a policy and the facts of one session to its two limits, each with the rule it
 //! came from. Nobody else knows which rules apply.
 
+mod seats;
+
 use super::device::{OnDeviceChange, Seen};
 use super::limits::{Bounds, DeviceId, Limits, RoleId, RouteBounds, Rule};
 use super::policy::{Policy, Role, RoleName};
 use super::proof::Proof;
+
+pub use seats::SeatCandidate;
 
 /// Whose limits are asked for.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,7 @@
 //! The few kinds of test: what of a policy does not meet one.
 
+mod seats;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +57,7 @@ impl<'a> Court<'a> {
         match test {
             Test::Idle(timeout) => self.timeout(LimitKind::Idle, timeout),
             Test::Absolute(timeout) => self.timeout(LimitKind::Absolute, timeout),
+            Test::Sessions(sessions) => self.sessions(sessions),
             Test::Termination => found(
                 "what ended is refused everywhere, and only a login begins anew",
                 self.logs_in_by_itself(),

@@ -17,7 +17,7 @@ use crate::domain::limits::LimitKind;
 use crate::standards::{self, Standard, Test, Who};
 
 /// A policy that meets every standard.
-const GOOD: &str = r#"
+const GOOD: &str = r#"ceiling.max_sessions = 2
 [[listeners]]
 address = "127.0.0.1:8080"
 [admin]
@@ -182,7 +182,7 @@ struct Spoiled {
     fails: &'static [(&'static str, &'static [&'static str])],
 }
 
-const SPOILED: [Spoiled; 5] = [
+const SPOILED: [Spoiled; 8] = [
     Spoiled {
         from: "id = \"cookie:SID\"",
         to: "id = \"cookie:SID\"\nauthorization = \"pass\"",
@@ -218,6 +218,29 @@ const SPOILED: [Spoiled; 5] = [
         from: "success = { cookie = \"AUTH\", new_session = true }",
         to: "success = { cookie = \"AUTH\" }\nsame_id = true",
         fails: &[("owasp-asvs-5", &["7.2.4"])],
+    },
+    Spoiled {
+        from: "max_sessions = 2",
+        to: "idle = \"1h\"",
+        fails: &[
+            ("owasp-asvs-5", &["7.1.2"]),
+            ("disa-asd-stig", &["V-222387"]),
+            ("fedramp", &["AC-10-privileged", "AC-10-others"]),
+        ],
+    },
+    Spoiled {
+        from: "max_sessions = 2",
+        to: "max_sessions = 3",
+        fails: &[("fedramp", &["AC-10-others"])],
+    },
+    Spoiled {
+        from: "user = \"form:user\"\n",
+        to: "",
+        fails: &[
+            ("owasp-asvs-5", &["7.1.2"]),
+            ("disa-asd-stig", &["V-222387"]),
+            ("fedramp", &["AC-10-privileged", "AC-10-others"]),
+        ],
     },
     Spoiled {
         from: "token = \"env:TOKEN\"\n",
@@ -347,7 +370,7 @@ fn without_a_privileged_role_its_clause_is_not_judged() {
     let policy = GOOD.replace("privileged = true\n", "");
     let proof = proven(&policy, "disa-asd-stig");
     assert_eq!(ids(&proof, Outcome::NotJudged), ["V-222390", "V-222392"]);
-    let shown = &proof.clauses[1].shown;
+    let shown = &proof.clauses[2].shown;
     assert_eq!(shown, "no role is marked `privileged = true`");
 }
 

@@ -2,6 +2,7 @@
 //!
 //! It is written before the client gets the answer, so that the request after it finds it.
 
+mod end;
 mod id;
 pub(crate) mod lesson;
 mod login;
@@ -10,15 +11,13 @@ use crate::config::app::LoginRecipe;
 use crate::domain::decide::Live;
 use crate::domain::identity::Sid;
 use crate::domain::session::EndReason;
-use crate::store::StoreError;
-use crate::store::op::End;
 use crate::telemetry::metrics::LoginOutcome;
 
 use super::Proxy;
 use super::error::ProxyError;
 use super::extracted::Extracted;
 use super::recipe::{AnswerView, Told};
-use super::succession;
+use end::end;
 use lesson::{AnswerHead, Asked, Lesson};
 
 /// Reads an answer's head and writes what it teaches.
@@ -147,17 +146,4 @@ fn logged_out<'a>(
             .id_cookie()
             .is_some_and(|name| view.cookies.deletes(name));
     (by_recipe || deleted).then_some(live)
-}
-
-/// Ends the session of a request, following its id where a rotation replaced it meanwhile.
-async fn end(
-    proxy: &Proxy,
-    asked: &Asked,
-    live: &Live,
-    reason: EndReason,
-) -> Result<(), StoreError> {
-    let authenticated = live.session.is_authenticated();
-    let forget_at = asked.snapshot.config.forget_at(authenticated, asked.now);
-    let end = End::of(asked.facts_of(live), reason, forget_at);
-    succession::end_from(proxy, &asked.app, &live.session, live.sid, end).await
 }

@@ -12,15 +12,19 @@ pub(crate) fn refused(sentence: &str, login: Option<&str>, unsent: bool) -> Stri
     } else {
         ""
     };
-    let login = login.map_or(String::new(), |page| {
-        format!(
-            "<p><a class=\"go\" href=\"{}\">Sign in</a></p>",
-            escaped(page)
-        )
-    });
+    let login = login.map(sign_in).unwrap_or_default();
     document(
         "Please sign in",
         &format!("<p>{}</p>{unsent}{login}", escaped(sentence)),
+    )
+}
+
+/// A page that says why a login was refused that the application took, and where to try again.
+pub(crate) fn login_refused(sentence: &str, login: Option<&str>) -> String {
+    let login = login.map(sign_in).unwrap_or_default();
+    document(
+        "Not signed in",
+        &format!("<p>{}</p>{login}", escaped(sentence)),
     )
 }
 
@@ -28,6 +32,13 @@ pub(crate) fn refused(sentence: &str, login: Option<&str>, unsent: bool) -> Stri
 pub(crate) fn error(status: StatusCode, sentence: &str) -> String {
     let title = status.canonical_reason().unwrap_or("Error");
     document(title, &format!("<p>{}</p>", escaped(sentence)))
+}
+
+fn sign_in(page: &str) -> String {
+    format!(
+        "<p><a class=\"go\" href=\"{}\">Sign in</a></p>",
+        escaped(page)
+    )
 }
 
 fn document(title: &str, body: &str) -> String {

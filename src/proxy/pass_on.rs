@@ -122,6 +122,9 @@ pub(crate) async fn pass_on(
     if head.may_teach(&app.app, &routed, attempt.as_ref()) {
         let asked = asked(exchange, &app, &decision, attempt, routed.logout);
         (head, lesson) = Box::pin(learn_from(proxy, exchange, asked, head)).await?;
+        if let Lesson::LoginRefused(refused) = &lesson {
+            return Ok(exchange.refuse_login(proxy, &app, facts.client, refused));
+        }
         if let Some(refusal) = in_place_of(&head, &lesson, &app, facts)? {
             return Ok(refusal);
         }

@@ -2,6 +2,8 @@
 //!
 //! All of them are `no-store` and say that the gateway made them.
 
+pub(super) mod login;
+
 use std::time::Duration;
 
 use http::header::{
@@ -121,12 +123,8 @@ pub(crate) fn refuse(refusal: Refusal<'_>) -> Response<AnswerBody> {
         stale,
         ..
     } = refusal;
-    let custom = match client {
-        Client::Navigation => app.refusals.navigation.as_ref(),
-        Client::Script | Client::Upgrade => app.refusals.script.as_ref(),
-    };
-    let mut answer = match (custom, client, login_page(app)) {
-        (Some(custom), ..) => custom_answer(custom, stale),
+    let mut answer = match (custom_for(app, client), client, login_page(app)) {
+        (Some(custom), ..) => custom_answer(custom, code(stale), sentence(stale)),
         (None, Client::Navigation, _) if refusal.proof.as_ref().is_some_and(|it| !it.has_ended) => {
             ask(&refusal)
         }
@@ -144,6 +142,13 @@ pub(crate) fn refuse(refusal: Refusal<'_>) -> Response<AnswerBody> {
         answer.headers_mut().append(SET_COOKIE, cookie);
     }
     answer
+}
+
+fn custom_for(app: &App, client: Client) -> Option<&CustomAnswer> {
+    match client {
+        Client::Navigation => app.refusals.navigation.as_ref(),
+        Client::Script | Client::Upgrade => app.refusals.script.as_ref(),
+    }
 }
 
 /// Answers a request with an error.
@@ -275,11 +280,11 @@ fn challenge(code: &str) -> HeaderValue {
         .unwrap_or(HeaderValue::from_static("Curfew"))
 }
 
-fn custom_answer(custom: &CustomAnswer, stale: Stale) -> Response<AnswerBody> {
+fn custom_answer(custom: &CustomAnswer, code: &str, sentence: &str) -> Response<AnswerBody> {
     let body = custom
         .body
-        .replace("{code}", code(stale))
-        .replace("{detail}", sentence(stale));
+        .replace("{code}", code)
+        .replace("{detail}", sentence);
     let mut answer = Response::new(AnswerBody::whole(body));
     *answer.status_mut() = custom.status;
     for (name, value) in &custom.headers {

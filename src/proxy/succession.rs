@@ -22,7 +22,7 @@ use super::snapshot::AppRuntime;
 
 /// Rotations that an end follows. A session that rotates faster than it can be followed would
 /// have to do so at every one of these steps.
-const SUCCESSORS_MAX: usize = 8;
+pub(super) const SUCCESSORS_MAX: usize = 8;
 
 /// What became of a new id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(crate) enum Succession {
     Taken,
     /// The store is at its bound.
     Full,
+    /// Its user has as many sessions as he may have: it is recorded, and dead.
+    NoSeat,
 }
 
 /// A new id and what shall become of it.
@@ -101,15 +103,21 @@ pub(crate) async fn rotate(
 }
 
 /// Starts a new lineage at a login. An authenticated predecessor ends `reauthenticated`, with
-/// its event; an anonymous one is superseded in silence.
+/// its event; an anonymous one is superseded in silence. `has_seat` is asked once the successor is
+/// pending, before anything of the predecessor changes.
 pub(crate) async fn log_in(
     proxy: &Proxy,
     old: Option<Predecessor<'_>>,
     new: Successor,
     event: SessionEvent,
+    has_seat: impl Future<Output = Result<bool, StoreError>>,
 ) -> Result<Succession, StoreError> {
     if let Some(refused) = create_pending(proxy, &new).await? {
         return Ok(refused);
+    }
+    if !has_seat.await? {
+        bury(proxy, &new, EndReason::Displaced).await?;
+        return Ok(Succession::NoSeat);
     }
     if let Some(old) = old {
         take_over(proxy, old, &new).await?;
@@ -161,19 +169,19 @@ pub(crate) async fn end_from(
     session: &Session,
     mut sid: Sid,
     end: End,
-) -> Result<(), StoreError> {
+) -> Result<Ended, StoreError> {
     for _ in 0..SUCCESSORS_MAX {
         let ended = proxy.store.end(sid, end.clone());
         match proxy.timed(StoreOp::End, ended).await? {
+            Ended::Superseded(successor) => sid = successor,
             Ended::Now => {
                 proxy.ended(app, session, end.reason, end.at);
-                return Ok(());
+                return Ok(Ended::Now);
             }
-            Ended::Superseded(successor) => sid = successor,
-            Ended::Before(_) | Ended::Touched(_) | Ended::Unknown => return Ok(()),
+            ended => return Ok(ended),
         }
     }
-    Ok(())
+    Ok(Ended::Superseded(sid))
 }
 
 impl Successor {

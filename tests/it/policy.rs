@@ -1,6 +1,7 @@
 //! What an administrator can say about time, held against what users and the audit then see.
 
 mod authority;
+mod count;
 mod devices;
 mod edits;
 mod explained;

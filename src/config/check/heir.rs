@@ -53,7 +53,8 @@ impl<'a> Heir<'a> {
         (place(giver) <= place(setter)).then_some((giver, told))
     }
 
-    fn first(&self, told: impl Fn(&'a RawRole) -> Option<Told<'a>>) -> Option<(RoleId, Told<'a>)> {
+    /// What the first of them tells that tells something, and which it is.
+    pub(super) fn first<T>(&self, told: impl Fn(&'a RawRole) -> Option<T>) -> Option<(RoleId, T)> {
         let mut links = self.chain.iter();
         links.find_map(|link| Some((RoleId::at(*link), told(&self.roles[*link].1.value)?)))
     }

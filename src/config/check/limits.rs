@@ -8,7 +8,7 @@ use crate::config::defaults;
 use crate::config::device::Devices;
 use crate::config::fault::{At, Code, Fault};
 use crate::config::lines::RuleLines;
-use crate::config::raw::{RawAnonymous, RawConfig};
+use crate::config::raw::{RawAnonymous, RawCeiling, RawConfig};
 use crate::config::value::DurationText;
 use crate::domain::limits::{Bounds, RouteId, Rule};
 use crate::domain::policy::{Policy, RouteLimits};
@@ -51,9 +51,17 @@ impl Checker<'_> {
     pub(super) fn policy(&self, raw: &RawConfig) -> (Rulebook, Devices) {
         let mut lines = RuleLines::default();
         let mut ceiling = Bounds::default();
+        let mut seats = None;
         if let Some(told) = &raw.ceiling {
             lines.insert(Rule::Ceiling, self.line(&told.place));
-            ceiling = self.bounds([told.value.idle.as_ref(), told.value.absolute.as_ref()]);
+            let RawCeiling {
+                idle,
+                absolute,
+                max_sessions,
+                on_max_sessions,
+            } = &told.value;
+            ceiling = self.bounds([idle.as_ref(), absolute.as_ref()]);
+            seats = self.seats_of_ceiling((max_sessions.as_ref(), on_max_sessions.as_ref()));
         }
         if let Some(told) = &raw.anonymous {
             lines.insert(Rule::Anonymous, self.line(&told.place));
@@ -63,6 +71,7 @@ impl Checker<'_> {
         let policy = Policy {
             version: self.version,
             ceiling,
+            seats,
             anonymous_idle,
             anonymous_absolute,
             ..Policy::default()
@@ -71,6 +80,7 @@ impl Checker<'_> {
         let devices = self.devices(&raw.devices, &mut rules);
         self.roles(raw, &devices, &mut rules);
         self.devices_apply(&raw.devices, &rules);
+        self.seats_apply(raw, &rules);
         (rules, devices)
     }
 

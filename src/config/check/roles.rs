@@ -41,6 +41,7 @@ impl Checker<'_> {
             self.in_order_over(own, heir.limits());
             let on_devices = self.on_devices(&heir, known, rules);
             let max_role_age = self.max_role_age(&heir, rules);
+            let seats = self.seats_of_role(&heir, raw, rules);
             self.held(&raw.roles, index, learned);
             let users = self.holders(items(role.value.users.as_ref()));
             let groups = self.holders(items(role.value.groups.as_ref()));
@@ -55,6 +56,7 @@ impl Checker<'_> {
                     groups,
                     on_devices,
                     max_role_age,
+                    seats,
                 });
             }
         }

@@ -13,11 +13,13 @@ use crate::config::compliance::{Compliance, Demand, Exception};
 use crate::config::device::{DeviceRule, Devices};
 use crate::config::lines::RuleLines;
 use crate::config::spelled::{self, duration};
+use crate::config::value::Words;
 use crate::config::{Admin, Caps, Config, Listener, Records, StoreConfig, Waits};
 use crate::domain::device::DeviceClass;
 use crate::domain::identity::Keyring;
 use crate::domain::limits::{Bounds, DeviceId, LimitKind, RoleId, Rule};
 use crate::domain::policy::{Policy, Role};
+use crate::domain::seats::SeatLimit;
 
 use app::add_app;
 
@@ -133,6 +135,17 @@ impl List {
         self.add(key, Value::Many(values.collect()));
     }
 
+    /// How many sessions a user may have, where a table says so.
+    fn seats(&mut self, table: &str, limit: Option<SeatLimit>, line: Option<usize>) {
+        let before = self.line;
+        self.line = line;
+        if let Some(SeatLimit { seats, when_full }) = limit {
+            self.one(format!("{table}.max_sessions"), seats);
+            self.one(format!("{table}.on_max_sessions"), when_full.word());
+        }
+        self.line = before;
+    }
+
     /// The limits of one table; one that is not set is no setting.
     fn bounds(&mut self, table: &str, bounds: Bounds, line: impl Fn(LimitKind) -> Option<usize>) {
         for (kind, word) in LimitKind::BOTH.into_iter().zip(["idle", "absolute"]) {
@@ -148,6 +161,7 @@ fn limits(list: &mut List, policy: &Policy, lines: &RuleLines) {
     let Policy {
         version: _,
         ceiling,
+        seats,
         anonymous_idle,
         anonymous_absolute,
         roles,
@@ -158,6 +172,7 @@ fn limits(list: &mut List, policy: &Policy, lines: &RuleLines) {
     } = policy;
     let line = |rule, kind| lines.of("", rule, kind);
     list.bounds("ceiling", *ceiling, |kind| line(Rule::Ceiling, kind));
+    list.seats("ceiling", *seats, lines.of_seats(Rule::Ceiling));
     let anonymous = Bounds {
         idle: Some(*anonymous_idle),
         absolute: Some(*anonymous_absolute),
@@ -177,6 +192,7 @@ fn add_role(list: &mut List, policy: &Policy, id: RoleId, role: &Role, lines: &R
         groups,
         on_devices,
         max_role_age,
+        seats,
     } = role;
     let table = format!("roles.{name}");
     let bounds = Bounds {
@@ -185,6 +201,7 @@ fn add_role(list: &mut List, policy: &Policy, id: RoleId, role: &Role, lines: &R
     };
     let line = |device, kind| lines.of("", Rule::Role(id, device), kind);
     list.bounds(&table, bounds, |kind| line(None, kind));
+    list.seats(&table, *seats, lines.of_seats(Rule::Role(id, None)));
     if let Some(age) = max_role_age {
         list.line = lines.of("", Rule::RoleAge(id), LimitKind::Absolute);
         list.one(format!("{table}.max_role_age"), duration(*age));

@@ -5,10 +5,12 @@ use comfy_table::Table;
 use super::empty_table;
 use crate::config::Config;
 use crate::config::app::{App, Route};
+use crate::config::value::Words;
 use crate::domain::device::Seen;
 use crate::domain::limits::{DeviceId, LimitKind, Limits, RoleId, RouteBounds, Rule};
 use crate::domain::policy::Policy;
 use crate::domain::resolve::{Facts, Holder, Setting};
+use crate::domain::seats::{SeatLimit, Seats};
 
 /// The limits of each role, of a user without any, and of a visitor.
 pub(super) fn of_sessions(config: &Config, app: &App) -> Table {
@@ -130,6 +132,53 @@ pub(crate) fn origin(config: &Config, app: &App, rule: Rule, kind: LimitKind) ->
     match config.lines.of(&app.name, rule, kind) {
         Some(line) => text.push_str(&format!(", line {line}")),
         None => text.push_str(", default"),
+    }
+    text
+}
+
+/// How many sessions each role, and a user without any, may have at a time; where a rule says so.
+pub(super) fn seats(config: &Config) -> Option<Table> {
+    let policy = &config.policy;
+    let mut table = empty_table(&["session", "max_sessions", "on_max_sessions", "from"]);
+    let roles = policy.roles.iter().map(|role| {
+        let held = std::slice::from_ref(&role.name);
+        (role.name.as_str(), Holder::Authenticated(held))
+    });
+    let nobody_knows = ("(no role known)", Holder::Authenticated(&[]));
+    for (who, holder) in roles.chain([nobody_knows]) {
+        let [most, on, from] = match policy.seats(holder) {
+            Some(seats) => [
+                seats.limit.seats.to_string(),
+                when_full(seats.limit).to_owned(),
+                seats_origin(config, seats),
+            ],
+            None => ["any", "", ""].map(str::to_owned),
+        };
+        table.add_row([who.to_owned(), most, on, from]);
+    }
+    policy.limits_seats().then_some(table)
+}
+
+/// What a login means that is one too many, as the file says it.
+pub(crate) fn when_full(limit: SeatLimit) -> &'static str {
+    limit.when_full.word()
+}
+
+/// Which rule gave a number of sessions, and on which line it stands.
+pub(crate) fn seats_origin(config: &Config, seats: Seats) -> String {
+    let policy = &config.policy;
+    let mut text = match seats.rule {
+        Rule::Role(id, _) => format!("role {}", policy.name_of_role(id)),
+        Rule::Unmapped(id, _) => format!("strictest role, {}", policy.name_of_role(id)),
+        _ => "ceiling".to_owned(),
+    };
+    if let Rule::Role(id, _) | Rule::Unmapped(id, _) = seats.rule
+        && let Some(giver) = config.lines.seats_giver(id)
+    {
+        text.push_str(&format!(" by {}", policy.name_of_role(giver)));
+    }
+    if let Some(line) = config.lines.of_seats(seats.rule) {
+        text.push_str(&format!(", line {line}"));
     }
     text
 }

@@ -12,6 +12,7 @@ use crate::proxy::Proxy;
 use crate::proxy::answer_cookies::AnswerCookies;
 use crate::proxy::bind;
 use crate::proxy::error::ProxyError;
+use crate::proxy::seats;
 use crate::proxy::succession::{self, Succession, Successor};
 use crate::store::StoreError;
 use crate::store::op::{Amended, Amendment, Bound};
@@ -35,7 +36,7 @@ pub(super) async fn found(
     match succession::found(proxy, new).await? {
         Succession::Alive => Ok(Lesson::Found),
         Succession::Taken => taken(proxy, asked, sid).await,
-        Succession::Dropped => Ok(Lesson::Dropped),
+        Succession::Dropped | Succession::NoSeat => Ok(Lesson::Dropped),
         Succession::Full => {
             asked.app.metrics.anonymous_unrecorded();
             Ok(Lesson::NoRoom)
@@ -91,9 +92,10 @@ pub(super) async fn rotate(
     match succession::rotate(proxy, live.sid, new).await? {
         Succession::Alive => {
             proxy.streams.rename(live.session.lineage, live.sid, sid);
+            seats::follow(proxy, asked, live, sid).await;
             Ok(Lesson::Rotated)
         }
-        Succession::Dropped | Succession::Taken => Ok(Lesson::Dropped),
+        Succession::Dropped | Succession::Taken | Succession::NoSeat => Ok(Lesson::Dropped),
         Succession::Full => Err(ProxyError::StoreFull),
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::decide::Live;
 use crate::domain::device::Seen;
 use crate::domain::identity::Sid;
 use crate::domain::limits::Limits;
+use crate::domain::seats::Seats;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::proxy::answer_cookies::AnswerCookies;
@@ -105,6 +106,8 @@ pub(crate) enum Lesson {
     LoggedIn(Arc<Session>),
     /// A login, which began this session under the id that the request carried.
     LoggedInPlace(Arc<Session>),
+    /// A login that the app took and the gateway refuses.
+    LoginRefused(Box<LoginRefused>),
     /// A logout.
     LoggedOut,
     /// The app issued an id that is dead: it is withheld.
@@ -121,9 +124,29 @@ impl Lesson {
             Self::Nothing
             | Self::Found
             | Self::Rotated
+            | Self::LoginRefused(_)
             | Self::LoggedOut
             | Self::Dropped
             | Self::NoRoom => None,
         }
     }
+}
+
+/// Why a login is refused that the app has let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LoginRefused {
+    pub(crate) why: WhyRefused,
+    pub(crate) seats: Seats,
+    /// The session that it would have begun.
+    pub(crate) session: Arc<Session>,
+    /// Whether the client has the id already: it is dead from now on.
+    pub(crate) in_place: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhyRefused {
+    /// All seats are taken.
+    TooMany,
+    /// Nobody can tell whose seats they are.
+    Nameless,
 }

@@ -12,12 +12,14 @@ use crate::proxy::Proxy;
 use crate::proxy::answer_cookies::AnswerCookies;
 use crate::proxy::error::ProxyError;
 use crate::proxy::recipe::{AnswerView, Told};
-use crate::proxy::succession::{self, Predecessor, Succession};
+use crate::proxy::seats::{Admission, Counting};
+use crate::proxy::succession::{self, Predecessor, Succession, Successor};
 use crate::store::event::SessionEvent;
 use crate::store::event::build::{self, end_event};
 use crate::store::op::{Bound, InPlaceLogin, Touched};
 use crate::telemetry::metrics::{LoginOutcome, StoreOp};
 
+use super::end::end;
 use super::id::{blank, living, successor};
 use super::lesson::{Asked, Lesson};
 
@@ -36,22 +38,24 @@ pub(super) async fn log_in(
         );
     }
     let session = Arc::new(logged_in_session(proxy, asked, view.cookies, told));
+    let counting = Counting::of(proxy, asked, &session, recipe.user.is_some());
     let kept = asked
         .live
         .as_ref()
         .filter(|live| issued.is_none_or(|sid| sid == live.sid));
     let lesson = match (kept, issued) {
-        (Some(live), _) => log_in_place(proxy, asked, live, Arc::clone(&session)).await?,
-        (None, Some(sid)) => log_in_anew(proxy, asked, sid, Arc::clone(&session)).await?,
+        (Some(live), _) => log_in_place(proxy, asked, live, &session, &counting).await?,
+        (None, Some(sid)) => log_in_anew(proxy, asked, sid, &session, &counting).await?,
         (None, None) => Lesson::Nothing,
     };
+    let outcome = match &lesson {
+        Lesson::LoginRefused(_) => Some(LoginOutcome::Refused),
+        lesson => lesson.login().map(|_| LoginOutcome::Success),
+    };
+    if let (Some(outcome), Some(attempt)) = (outcome, &asked.attempt) {
+        asked.app.metrics.login_seen(attempt.recipe, outcome);
+    }
     if lesson.login().is_some() {
-        if let Some(attempt) = &asked.attempt {
-            asked
-                .app
-                .metrics
-                .login_seen(attempt.recipe, LoginOutcome::Success);
-        }
         asked.app.metrics.started(&session, asked.now);
         asked.app.relogged.remember(asked.presented.iter().copied());
     }
@@ -97,9 +101,10 @@ async fn log_in_anew(
     proxy: &Proxy,
     asked: &Asked,
     sid: Sid,
-    session: Arc<Session>,
+    session: &Arc<Session>,
+    counting: &Counting<'_>,
 ) -> Result<Lesson, ProxyError> {
-    let event = login_event(asked, &session);
+    let event = login_event(asked, session);
     let old = asked.live.as_ref().map(|live| {
         let ends = live.session.is_authenticated();
         let end = || Box::new(end_event(asked.facts_of(live), EndReason::Reauthenticated));
@@ -109,13 +114,26 @@ async fn log_in_anew(
             end: ends.then(end),
         }
     });
-    let new = successor(asked, sid, Arc::clone(&session), asked.now);
-    match succession::log_in(proxy, old, new, event).await? {
-        Succession::Alive => Ok(Lesson::LoggedIn(session)),
-        Succession::Taken => said_again(proxy, asked, sid, &session).await,
-        Succession::Dropped => Ok(Lesson::Dropped),
+    let new = successor(asked, sid, Arc::clone(session), asked.now);
+    let forget_at = new.forget_at;
+    let has_seat = async {
+        let admission = counting.admit(sid, forget_at).await?;
+        Ok(admission != Admission::Refused)
+    };
+    match succession::log_in(proxy, old, new, event, has_seat).await? {
+        Succession::Alive => Ok(Lesson::LoggedIn(Arc::clone(session))),
+        Succession::Taken => said_again(proxy, asked, sid, session).await,
+        // Where sessions are counted, another login took this one's seat before it came alive.
+        Succession::Dropped | Succession::NoSeat => Ok(refused(counting, session, false)),
         Succession::Full => Err(ProxyError::StoreFull),
     }
+}
+
+fn refused(counting: &Counting<'_>, session: &Arc<Session>, in_place: bool) -> Lesson {
+    let refusal = counting.refusal(session, in_place);
+    refusal.map_or(Lesson::Dropped, |refusal| {
+        Lesson::LoginRefused(Box::new(refusal))
+    })
 }
 
 /// A login whose answer announces an id that is known. An app that has one token for each user says
@@ -146,41 +164,63 @@ async fn log_in_place(
     proxy: &Proxy,
     asked: &Asked,
     live: &Live,
-    session: Arc<Session>,
+    session: &Arc<Session>,
+    counting: &Counting<'_>,
 ) -> Result<Lesson, ProxyError> {
+    let new = successor(asked, live.sid, Arc::clone(session), asked.now);
+    let admission = counting.admit(new.sid, new.forget_at).await?;
+    if admission == Admission::Refused {
+        let reason = match live.session.is_authenticated() {
+            true => EndReason::Reauthenticated,
+            false => EndReason::Displaced,
+        };
+        end(proxy, asked, live, reason).await?;
+        return Ok(refused(counting, session, true));
+    }
+    let bound = proxy.store.bind(live.sid, bound(asked, live, new));
+    match proxy.timed(StoreOp::Bind, bound).await? {
+        Touched::Alive => {}
+        Touched::Ended(_) | Touched::Superseded(_) | Touched::Unknown => {
+            return Ok(refused(counting, session, true));
+        }
+    }
+    if live.session.is_authenticated() {
+        let reason = EndReason::Reauthenticated;
+        proxy.ended(&asked.app, &live.session, reason, asked.now);
+    }
+    if !counting.holds(admission).await? {
+        let logged_in = Live {
+            session: Arc::clone(session),
+            last_active: asked.now,
+            limits: session.limits(
+                &asked.snapshot.config.policy,
+                Setting::of_app(asked.app.app.bounds),
+            ),
+            ..live.clone()
+        };
+        end(proxy, asked, &logged_in, EndReason::Displaced).await?;
+        return Ok(refused(counting, session, true));
+    }
+    Ok(Lesson::LoggedInPlace(Arc::clone(session)))
+}
+
+/// What the record of a kept id becomes.
+fn bound(asked: &Asked, live: &Live, new: Successor) -> Bound {
     let mut events: Vec<SessionEvent> = Vec::with_capacity(2);
     if live.session.is_authenticated() {
         events.push(end_event(asked.facts_of(live), EndReason::Reauthenticated));
     }
-    events.push(login_event(asked, &session));
-    let new = successor(asked, live.sid, Arc::clone(&session), asked.now);
+    events.push(login_event(asked, &new.session));
     let login = InPlaceLogin {
         last_active: asked.now,
         due: new.due.unwrap_or(asked.now),
         forget_at: new.forget_at,
         events,
     };
-    let bound = Bound {
+    Bound {
         lineage: live.session.lineage,
-        session: Arc::clone(&session),
+        session: new.session,
         login: Some(Box::new(login)),
-    };
-    match proxy
-        .timed(StoreOp::Bind, proxy.store.bind(live.sid, bound))
-        .await?
-    {
-        Touched::Alive => {
-            if live.session.is_authenticated() {
-                proxy.ended(
-                    &asked.app,
-                    &live.session,
-                    EndReason::Reauthenticated,
-                    asked.now,
-                );
-            }
-            Ok(Lesson::LoggedInPlace(session))
-        }
-        Touched::Ended(_) | Touched::Superseded(_) | Touched::Unknown => Ok(Lesson::Dropped),
     }
 }
 

@@ -1,3 +1,4 @@
+use std::future::ready;
 use std::sync::Arc;
 
 use super::{Predecessor, Succession, Successor, log_in, rotate, take_over};
@@ -68,7 +69,14 @@ async fn log_in_over(proxy: &Proxy, old: &Live) {
         end: Some(Box::new(reauthenticated(proxy, old))),
     };
     let event = told(proxy, &live(proxy, sid(3), &session), login_event);
-    let told = log_in(proxy, Some(over), successor(3, &session), event).await;
+    let told = log_in(
+        proxy,
+        Some(over),
+        successor(3, &session),
+        event,
+        ready(Ok(true)),
+    )
+    .await;
     assert_eq!(told, Ok(Succession::Alive));
     assert_eq!(state(proxy, sid(3)).await, State::Alive);
 }

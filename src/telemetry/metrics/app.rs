@@ -201,7 +201,7 @@ pub struct AppMetrics {
     requests_without_session: [IntCounter; 4],
     /// `BUILT_IN`, then `roles`.
     holders: Vec<HolderMetrics>,
-    logins: Vec<[IntCounter; 3]>,
+    logins: Vec<[IntCounter; LoginOutcome::WORDS.len()]>,
     upstream_duration: Histogram,
     upstream_errors: [IntCounter; 4],
     streams_open: IntGauge,

@@ -44,10 +44,12 @@ pub enum LoginOutcome {
     Failure,
     /// It could not be told, or the session could not be recorded.
     Unlearned,
+    /// The app let the user in, and the gateway did not: he has as many sessions as he may have.
+    Refused,
 }
 
 impl LoginOutcome {
-    pub(super) const WORDS: [&'static str; 3] = ["success", "failure", "unlearned"];
+    pub(super) const WORDS: [&'static str; 4] = ["success", "failure", "unlearned", "refused"];
 }
 
 /// What became of a companion token.
@@ -134,6 +136,8 @@ pub enum StoreOp {
     Bind,
     /// Changing what stays of an id, if it is still what was judged.
     Amend,
+    /// Taking, leaving or handing over a user's seat.
+    Seat,
     /// Cutting a scope.
     Cut,
     /// Looking for ids that are due.
@@ -149,7 +153,7 @@ pub enum StoreOp {
 }
 
 impl StoreOp {
-    pub(super) const WORDS: [&'static str; 14] = [
+    pub(super) const WORDS: [&'static str; 15] = [
         "look_up",
         "touch",
         "create",
@@ -158,6 +162,7 @@ impl StoreOp {
         "end",
         "bind",
         "amend",
+        "seat",
         "cut",
         "claim_due",
         "rearm",

@@ -1,0 +1,223 @@
+//! What happens between the steps of a login.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::counted::Counted;
+use super::sitting::UNDER_WAY_MAX;
+use super::{Admission, Counting};
+use crate::domain::decide::Live;
+use crate::domain::device::Seen;
+use crate::domain::identity::{Sid, UserKey};
+use crate::domain::limits::Rule;
+use crate::domain::seats::{SeatLimit, Seats, WhenFull};
+use crate::domain::session::{EndReason, Session, State, UserName};
+use crate::domain::time::Timestamp;
+use crate::proxy::Proxy;
+use crate::proxy::bench::{NOW, app, new, proxy, sid, user};
+use crate::proxy::learn::lesson::Asked;
+use crate::store::op::{Activated, Activation, Created, NewSession};
+use crate::store::seat::{NewSeat, Seat};
+
+const FORGET: Timestamp = Timestamp::from_millis(u64::MAX);
+
+fn seconds(n: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(n))
+}
+
+fn asked(proxy: &Proxy, live: Option<Live>) -> Asked {
+    Asked {
+        snapshot: proxy.snapshot.load_full(),
+        app: app(proxy),
+        now: NOW,
+        client: Ipv4Addr::LOCALHOST.into(),
+        seen: Seen::Nobody,
+        live,
+        presented: Vec::new(),
+        attempt: None,
+        logout: None,
+    }
+}
+
+/// The `n`th session of the buyer.
+fn buyer(proxy: &Proxy, n: u8) -> Arc<Session> {
+    let mut session = user(proxy, n);
+    let login = Arc::make_mut(&mut session).login.as_mut();
+    login.expect("he logged in").user = UserName::new("buyer-1");
+    session
+}
+
+/// A login of the buyer that begins his `n`th session.
+fn login<'a>(proxy: &'a Proxy, asked: &'a Asked, n: u8, limit: SeatLimit) -> Counting<'a> {
+    Counting::By(Counted {
+        proxy,
+        asked,
+        user: UserName::new("buyer-1").expect("a name"),
+        key: key(),
+        seats: Seats {
+            limit,
+            rule: Rule::Ceiling,
+        },
+        own: vec![buyer(proxy, n).lineage],
+    })
+}
+
+fn key() -> UserKey {
+    UserKey::of("shop", "buyer-1")
+}
+
+const ONE: SeatLimit = SeatLimit {
+    seats: 1,
+    when_full: WhenFull::Displace,
+};
+
+const ONLY_ONE: SeatLimit = SeatLimit {
+    seats: 1,
+    when_full: WhenFull::Refuse,
+};
+
+async fn sits(proxy: &Proxy, n: u8, at: Timestamp) -> Seat {
+    let seat = NewSeat {
+        sid: sid(n),
+        at,
+        forget_at: FORGET,
+    };
+    let taken = proxy.store.take_seat(key(), seat).await.unwrap();
+    taken.own.unwrap()
+}
+
+/// The buyer's `n`th session is alive, and was last active at this instant.
+async fn lives(proxy: &Proxy, n: u8, last_active: Timestamp) -> Seat {
+    let session = buyer(proxy, n);
+    let record = NewSession {
+        last_active,
+        ..new(&session)
+    };
+    let created = proxy.store.create(sid(n), record).await.unwrap();
+    assert_eq!(created, Created::Recorded);
+    sits(proxy, n, NOW).await
+}
+
+/// A login that begins the buyer's `n`th session has taken its seat, and is not over.
+async fn is_under_way(proxy: &Proxy, n: u8, since: Timestamp) -> Seat {
+    let record = NewSession {
+        pending: true,
+        ..new(&buyer(proxy, n))
+    };
+    let created = proxy.store.create(sid(n), record).await.unwrap();
+    assert_eq!(created, Created::Recorded);
+    sits(proxy, n, since).await
+}
+
+async fn state(proxy: &Proxy, n: u8) -> State {
+    let found = proxy.store.look_up(&[sid(n)]).await.unwrap();
+    found.records[0].as_ref().unwrap().state
+}
+
+async fn admit(counting: &Counting<'_>, n: u8) -> bool {
+    let admission = counting.admit(sid(n), FORGET).await.unwrap();
+    matches!(admission, Admission::On(_))
+}
+
+fn is_ended(state: State, why: EndReason) -> bool {
+    matches!(state, State::Ended { reason, .. } if reason == why)
+}
+
+#[tokio::test]
+async fn who_came_back_after_he_was_chosen_is_spared() {
+    let proxy = proxy();
+    let asked = asked(&proxy, None);
+    let Counting::By(counted) = login(&proxy, &asked, 9, ONE) else {
+        panic!("it is counted");
+    };
+    let seat = lives(&proxy, 1, NOW).await;
+    let sitting = counted.who_sits(vec![seat], NOW).await.unwrap();
+    proxy.store.touch(sid(1), seconds(1)).await.unwrap();
+    let over = counted.displace(&sitting, &[0], NOW).await.unwrap();
+    assert!(!over);
+    assert_eq!(state(&proxy, 1).await, State::Alive);
+    assert!(proxy.store.holds_seat(key(), seat).await.unwrap());
+    // Looked at again, he is chosen by what he is now.
+    let sitting = counted.who_sits(vec![seat], NOW).await.unwrap();
+    assert_eq!(sitting[0].occupant.last_active, seconds(1));
+    assert!(counted.displace(&sitting, &[0], NOW).await.unwrap());
+    assert!(is_ended(state(&proxy, 1).await, EndReason::Displaced));
+    assert!(!proxy.store.holds_seat(key(), seat).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_login_that_broke_off_keeps_its_seat_for_a_while_and_can_never_come_alive_after() {
+    let proxy = proxy();
+    let asked = asked(&proxy, None);
+    let seat = is_under_way(&proxy, 1, NOW).await;
+    let just_before = UNDER_WAY_MAX - Duration::from_millis(1);
+    proxy.clock.advance(just_before);
+    assert!(!admit(&login(&proxy, &asked, 2, ONLY_ONE), 2).await);
+    assert_eq!(state(&proxy, 1).await, State::Pending);
+    proxy.clock.advance(Duration::from_millis(1));
+    assert!(admit(&login(&proxy, &asked, 3, ONLY_ONE), 3).await);
+    let activation = Activation {
+        last_active: NOW,
+        due: None,
+        event: None,
+    };
+    let activated = proxy.store.activate(sid(1), activation).await.unwrap();
+    assert_eq!(activated, Activated::No);
+    assert!(!proxy.store.holds_seat(key(), seat).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_login_under_way_is_displaced_like_a_session() {
+    let proxy = proxy();
+    let asked = asked(&proxy, None);
+    is_under_way(&proxy, 1, NOW).await;
+    assert!(admit(&login(&proxy, &asked, 2, ONE), 2).await);
+    assert!(is_ended(state(&proxy, 1).await, EndReason::Displaced));
+}
+
+#[tokio::test]
+async fn an_id_that_is_kept_over_a_login_is_never_ended_for_another_and_loses_its_seat_in_time() {
+    let proxy = proxy();
+    let asked = asked(&proxy, None);
+    // Of a visitor, who is about to log in as the buyer.
+    let mut visitor = user(&proxy, 1);
+    Arc::make_mut(&mut visitor).login = None;
+    proxy.store.create(sid(1), new(&visitor)).await.unwrap();
+    let his = login(&proxy, &asked, 1, ONE);
+    let admission = his.admit(sid(1), FORGET).await.unwrap();
+    assert!(his.holds(admission).await.unwrap());
+    assert!(!admit(&login(&proxy, &asked, 2, ONE), 2).await);
+    assert_eq!(state(&proxy, 1).await, State::Alive);
+    proxy.clock.advance(UNDER_WAY_MAX);
+    assert!(admit(&login(&proxy, &asked, 3, ONE), 3).await);
+    assert_eq!(state(&proxy, 1).await, State::Alive);
+    assert!(!his.holds(admission).await.unwrap(), "it came too late");
+}
+
+#[tokio::test]
+async fn a_seat_that_leads_to_nobody_is_left() {
+    let proxy = proxy();
+    let asked = asked(&proxy, None);
+    let unknown = sits(&proxy, 1, NOW).await;
+    assert!(admit(&login(&proxy, &asked, 2, ONLY_ONE), 2).await);
+    assert!(!proxy.store.holds_seat(key(), unknown).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_leaves_no_seat() {
+    let proxy = proxy();
+    let asked = asked(&proxy, None);
+    lives(&proxy, 1, NOW).await;
+    for n in 2..5 {
+        assert!(!admit(&login(&proxy, &asked, n, ONLY_ONE), n).await);
+    }
+    let seat = NewSeat {
+        sid: sid(9),
+        at: NOW,
+        forget_at: FORGET,
+    };
+    let taken = proxy.store.take_seat(key(), seat).await.unwrap();
+    let others: Vec<Sid> = taken.others.iter().map(|seat| seat.sid).collect();
+    assert_eq!(others, [sid(1)]);
+}
