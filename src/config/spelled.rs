@@ -95,7 +95,7 @@ pub(super) fn duration(span: Duration) -> String {
     humantime::format_duration(span).to_string()
 }
 
-fn duration_or_off(span: Duration) -> String {
+pub(super) fn duration_or_off(span: Duration) -> String {
     match span.is_zero() {
         true => "off".to_owned(),
         false => duration(span),

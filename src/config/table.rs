@@ -13,9 +13,10 @@ use crate::domain::access::{Access, Activity};
 use crate::domain::limits::RouteBounds;
 
 use super::Config;
-use super::app::{App, LoginRecipe, Page, RouteRule};
+use super::app::{App, LoginRecipe, Page, RouteRule, WorkLimits};
+use super::defaults;
 use super::passive::Preset;
-use super::spelled::duration;
+use super::spelled::{duration, duration_or_off};
 use super::token::TokenCarrier;
 use super::value::Words;
 
@@ -32,6 +33,7 @@ pub fn tables(config: &Config) -> String {
             limits::on_devices(config, app),
             limits::seats(config),
             Some(routes(app)),
+            work(app),
             passivity(app),
             token(app),
         ];
@@ -90,6 +92,25 @@ fn routes(app: &App) -> Table {
 fn route(requests: &str, rule: RouteRule, note: &str) -> [String; 5] {
     let [access, activity, stale] = rule.words();
     [requests, access, activity, stale, note].map(str::to_owned)
+}
+
+/// How long running work holds the idle clock and may outlast the absolute timeout, where that is
+/// not the default.
+fn work(app: &App) -> Option<Table> {
+    let default = WorkLimits {
+        max: defaults::WORK_MAX,
+        drain: defaults::WORK_DRAIN,
+    };
+    let mut table = empty_table(&["requests", "work_max", "work_drain"]);
+    let routes = app.routes.iter();
+    let ruled = routes.map(|route| (route.pattern.text(), route.rule.work));
+    for (requests, work) in ruled.chain([("everything else".to_owned(), app.fallback.work)]) {
+        if work != default {
+            let [max, drain] = [work.max, work.drain].map(duration_or_off);
+            table.add_row([requests, max, drain]);
+        }
+    }
+    (!table.is_empty()).then_some(table)
 }
 
 /// What of its traffic is passive beyond its routes, and which frames are a person's.
@@ -395,6 +416,16 @@ because = "the depot is locked"
             is_a_row_of(&shown, &cells);
         }
         assert!(!shown_of(POLICY).contains("max_sessions"));
+    }
+
+    #[test]
+    fn limits_of_work_are_shown_where_they_are_not_the_default() {
+        let shown = shown_of(&counted());
+        is_a_row_of(&shown, &["POST /orders/approve/**", "5m", "off"]);
+        assert!(!shown_of(POLICY).contains("work_max"));
+        let app = "prefix = \"/orders\"";
+        let own = POLICY.replace(app, &format!("{app}\nwork_max = \"1h\""));
+        is_a_row_of(&shown_of(&own), &["everything else", "1h", "2m"]);
     }
 
     #[test]
