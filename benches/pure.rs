@@ -187,6 +187,7 @@ fn session(number: u32) -> Session {
             domain: None,
         }],
         token: None,
+        would_have_ended: Default::default(),
     }
 }
 

@@ -69,6 +69,7 @@ fn new_session(number: u32) -> NewSession {
             domain: None,
         }],
         token: None,
+        would_have_ended: Default::default(),
     };
     NewSession {
         session: Arc::new(session),

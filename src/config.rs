@@ -33,8 +33,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::domain::identity::Keyring;
-use crate::domain::limits::Bounds;
 use crate::domain::policy::Policy;
+use crate::domain::rehearse::{AppBounds, MONITOR_ABSOLUTE, Mode};
 use crate::domain::time::Timestamp;
 
 use app::App;
@@ -81,15 +81,23 @@ impl Config {
     }
 
     /// The limits of the app of this name; none where it has left the configuration.
-    pub fn bounds_of(&self, app: &str) -> Bounds {
-        self.app(app).map_or(Bounds::default(), |app| app.bounds)
+    pub fn bounds_of(&self, app: &str) -> AppBounds {
+        self.app(app).map_or(AppBounds::default(), |app| app.bounds)
+    }
+
+    /// Whether any limit is only watched.
+    pub fn watches(&self) -> bool {
+        let mut modes = self.apps.iter().map(|app| app.bounds.mode);
+        let mut of_roles = self.policy.roles.iter().map(|role| role.mode);
+        modes.any(|mode| mode == Mode::Monitor) || of_roles.any(|mode| mode == Mode::Monitor)
     }
 
     /// How long a record is of interest: while its session may live, and then as a tombstone for
     /// as long as the app could still honour the id.
     pub fn retention(&self, authenticated: bool) -> Duration {
         if authenticated {
-            let life = self.policy.absolute_max();
+            let watched = self.watches().then_some(MONITOR_ABSOLUTE);
+            let life = self.policy.absolute_max().max(watched.unwrap_or_default());
             life + life.max(TOMBSTONE_LIFE_MIN)
         } else {
             self.policy.anonymous_absolute

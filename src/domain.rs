@@ -12,6 +12,7 @@ pub mod identity;
 pub mod limits;
 pub mod policy;
 pub mod proof;
+pub mod rehearse;
 pub mod resolve;
 pub mod seats;
 pub mod session;

@@ -9,11 +9,10 @@ pub mod request;
 pub mod seats;
 pub mod session;
 mod setting;
+mod telling;
 
 #[cfg(test)]
 mod tests;
-
-use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -22,11 +21,10 @@ use crate::config::Config;
 use crate::config::app::App;
 use crate::domain::access::{Access, OnStale};
 use crate::domain::device::Seen;
-use crate::domain::limits::{LimitKind, Limits, RouteBounds, Rule};
+use crate::domain::limits::{LimitKind, RouteBounds, Rule};
 use crate::domain::resolve::{Candidate, Facts, Holder, Setting};
 use crate::domain::session::Session;
 use crate::routing::Routed;
-use crate::store::event::build::rule_text;
 
 pub use fresh::AuthAgeSaid;
 
@@ -34,6 +32,7 @@ use fresh::auth_age;
 use request::{Described, Found};
 use seats::{SeatCandidateSaid, SeatsSaid};
 use setting::{besides, setting};
+use telling::{Telling, for_people};
 
 /// Whose limits are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +68,9 @@ pub struct Explanation {
     pub idle: LimitSaid,
     /// The absolute timeout that holds.
     pub absolute: LimitSaid,
+    /// The limits that are only watched, where anything is in monitor mode.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub watched: Option<Watched>,
     /// Every rule that could have a say, in the order in which equal ones get the credit.
     pub candidates: Vec<CandidateSaid>,
     /// How many sessions the user may have at a time, where a rule says so.
@@ -91,6 +93,15 @@ pub struct LimitSaid {
     /// The rule's line; none for a default.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub line: Option<usize>,
+}
+
+/// What the limits would be if nothing were in monitor mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// The idle timeout.
+    pub idle: LimitSaid,
+    /// The absolute timeout.
+    pub absolute: LimitSaid,
 }
 
 /// A rule and what becomes of it.
@@ -189,11 +200,11 @@ pub fn explain(
                 recorded,
                 setting,
             };
-            (policy.resolve(facts), policy.candidates(facts), facts)
+            (policy.resolve_both(facts), policy.candidates(facts), facts)
         }
         Who::Session(session) => {
             let candidates = session.candidates(policy, setting);
-            let limits = session.limits(policy, setting);
+            let limits = session.resolve(policy, setting);
             (limits, candidates, session.facts(policy, setting))
         }
     };
@@ -201,10 +212,15 @@ pub fn explain(
     let telling = Telling {
         config,
         app,
-        limits,
+        limits: limits.enforced,
+        watched: limits.watched,
         holder: facts.holder,
     };
-    let [idle, absolute] = LimitKind::BOTH.map(|kind| telling.limit(kind));
+    let [idle, absolute] = LimitKind::BOTH.map(|kind| telling.limit(limits.enforced, kind));
+    let watched = limits.watched.map(|limits| Watched {
+        idle: telling.limit(limits, LimitKind::Idle),
+        absolute: telling.limit(limits, LimitKind::Absolute),
+    });
     let (max_sessions, max_sessions_candidates) = seats::explained(config, facts.holder);
     Ok(Explanation {
         policy: policy.version.to_string(),
@@ -225,6 +241,7 @@ pub fn explain(
         }),
         idle,
         absolute,
+        watched,
         candidates: judged
             .into_iter()
             .map(|candidate| telling.candidate(candidate))
@@ -251,100 +268,10 @@ fn tell_all_routes(judged: &mut Vec<Candidate>, app: &App, found: Option<&Found>
             rule: Rule::Route(id),
             bounds: route.rule.limits.bounds(),
             applies: found.is_some_and(|found| found.is_meant_for(index)),
+            mode: app.bounds.mode,
         })
     });
     judged.splice(before_the_ceiling..before_the_ceiling, routes);
-}
-
-/// What is needed to tell of rules.
-struct Telling<'a> {
-    config: &'a Config,
-    app: &'a App,
-    limits: Limits,
-    holder: Holder<'a>,
-}
-
-impl Telling<'_> {
-    fn limit(&self, kind: LimitKind) -> LimitSaid {
-        let limit = self.limits.of(kind);
-        LimitSaid {
-            after_ms: millis(limit.after),
-            after: for_people(limit.after),
-            rule: self.name(limit.rule),
-            line: self.line(limit.rule, kind),
-        }
-    }
-
-    fn candidate(&self, candidate: Candidate) -> CandidateSaid {
-        let [idle, absolute] = LimitKind::BOTH.map(|kind| {
-            let after = candidate.bounds.of(kind)?;
-            let (wins, why) = self.outcome(candidate, after, kind);
-            Some(Outcome {
-                after_ms: millis(after),
-                after: for_people(after),
-                line: self.line(candidate.rule, kind),
-                wins,
-                why,
-            })
-        });
-        CandidateSaid {
-            rule: self.name(candidate.rule),
-            applies: candidate.applies,
-            idle,
-            absolute,
-        }
-    }
-
-    /// Whether a rule gives the limit of a kind, and why or why not.
-    fn outcome(&self, candidate: Candidate, after: Duration, kind: LimitKind) -> (bool, String) {
-        let limit = self.limits.of(kind);
-        if !candidate.applies {
-            let why = self.why_not(candidate.rule);
-            return (false, format!("does not apply: {why}"));
-        }
-        if candidate.rule == limit.rule {
-            return (true, "wins: the shortest of those that apply".to_owned());
-        }
-        let winner = self.name(limit.rule);
-        let why = if after == limit.after {
-            format!("gives way: {winner} says the same and stands first")
-        } else {
-            let (after, limit) = (for_people(after), for_people(limit.after));
-            format!("loses: {after} > {limit} of {winner}")
-        };
-        (false, why)
-    }
-
-    fn why_not(&self, rule: Rule) -> &'static str {
-        let is_held = |role| match self.holder {
-            Holder::Anonymous => false,
-            Holder::Authenticated(held) => {
-                let name = self.config.policy.name_of_role(role);
-                held.iter().any(|held| held.as_str() == name)
-            }
-        };
-        match (rule, self.holder) {
-            (Rule::Anonymous, _) => "a login was seen",
-            (Rule::Role(..) | Rule::RoleAge(_), Holder::Anonymous) => "no login was seen",
-            (Rule::Role(role, _) | Rule::RoleAge(role), _) if !is_held(role) => "not held",
-            (Rule::Role(_, None) | Rule::Unmapped(_, None), _) => {
-                "the role says something else of this device"
-            }
-            (Rule::Role(..) | Rule::Unmapped(..) | Rule::Device(_), _) => "meant for other devices",
-            (Rule::Route(_), _) => "meant for other requests",
-            (Rule::Ceiling | Rule::App | Rule::Adoption | Rule::RoleAge(_), _) => {
-                "meant for other sessions"
-            }
-        }
-    }
-
-    fn name(&self, rule: Rule) -> String {
-        rule_text(&self.config.policy, rule)
-    }
-
-    fn line(&self, rule: Rule, kind: LimitKind) -> Option<usize> {
-        self.config.lines.of(&self.app.name, rule, kind)
-    }
 }
 
 fn route_said(config: &Config, app: &App, found: &Found) -> RouteSaid {
@@ -407,12 +334,4 @@ fn notes(app: &App, routed: &Routed, method: &Method) -> Vec<String> {
         notes.push(format!("active are its frames: {}", rule.text()));
     }
     notes
-}
-
-fn for_people(span: Duration) -> String {
-    humantime::format_duration(span).to_string()
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -38,6 +38,7 @@ mod peer;
 mod person;
 mod quota;
 mod recipe;
+mod rehearse;
 mod renew;
 mod respond;
 mod seats;

@@ -15,11 +15,13 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::cuts::Cuts;
 use crate::domain::identity::Sid;
+use crate::domain::limits::Limits;
+use crate::domain::rehearse::Rehearsal;
 use crate::domain::resolve::Setting;
 use crate::domain::session::{EndReason, Phase, Record};
 use crate::domain::time::Timestamp;
 use crate::store::event::build::EventFacts;
-use crate::store::op::{End, Ended};
+use crate::store::op::{Amended, Amendment, End, Ended};
 use crate::store::{LookUp, Store, StoreError};
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::StoreOp;
@@ -157,12 +159,52 @@ impl Sweeper {
         let setting = Setting::of_app(config.bounds_of(&record.session.app));
         match record.phase(&config.policy, setting, cuts, now) {
             Phase::Live { left, .. } => {
-                self.timed(StoreOp::Rearm, self.store.rearm(sid, now.plus(left)))
+                let rehearsal = record.rehearse(&config.policy, setting, now);
+                let next = rehearsal.as_ref().map_or(left, |told| told.left.min(left));
+                let next = now.plus(next);
+                if let Some(Rehearsal {
+                    untold: Some(reason),
+                    limits,
+                    ..
+                }) = rehearsal
+                {
+                    let judged = (&*config, record, &limits);
+                    return self.would_end(judged, (sid, reason), next, now).await;
+                }
+                self.timed(StoreOp::Rearm, self.store.rearm(sid, next))
                     .await
             }
             Phase::Due(reason) => self.end(&config, sid, record, reason, now).await,
             Phase::Ended(_) | Phase::Superseded(_) | Phase::Pending => Ok(()),
         }
+    }
+
+    /// Tells a would-be end that nobody came back to; where somebody did, the next look tells.
+    async fn would_end(
+        &self,
+        (config, record, limits): (&Config, &Record, &Limits),
+        (sid, reason): (Sid, EndReason),
+        next: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let session = &record.session;
+        let facts = EventFacts {
+            session,
+            last_active: record.last_active,
+            limits,
+            policy: &config.policy,
+            at: now,
+            client: None,
+        };
+        let told = Amendment::of_would_be_end(facts, reason, next);
+        let told = self.timed(StoreOp::Amend, self.store.amend(sid, told));
+        if told.await? == Amended::Yes
+            && let Some(app) = config.app(&session.app)
+        {
+            let metrics = self.telemetry.metrics.for_app(app, &config.policy);
+            metrics.would_have_ended(session, reason);
+        }
+        Ok(())
     }
 
     async fn end(

@@ -160,6 +160,7 @@ fn session(lineage: u8, user: &str, ago: Duration) -> Session {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: Default::default(),
     }
 }
 

@@ -55,6 +55,7 @@ fn session(lineage: [u8; 16], user: &str) -> Session {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: Default::default(),
     }
 }
 

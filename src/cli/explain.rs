@@ -226,6 +226,14 @@ pub(super) fn text(explanation: &Explanation, file: Option<&Path>) -> String {
         );
         write_line(&mut out, &told);
     }
+    let watched = explanation.watched.iter();
+    for (kind, limit) in
+        watched.flat_map(|said| [("idle", &said.idle), ("absolute", &said.absolute)])
+    {
+        let (after, rule, at) = (&limit.after, &limit.rule, at(limit.line));
+        let told = format!("only watched: {kind} {after} by {rule} ({at})");
+        write_line(&mut out, &told);
+    }
     let mut table = Table::new();
     table.load_style(ASCII_FULL_CONDENSED);
     table.set_header(["rule", "limit", "written", "outcome"]);

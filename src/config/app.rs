@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::domain::access::{Access, Activity, LoginPage, OnStale};
 use crate::domain::device::OnDeviceChange;
-use crate::domain::limits::{Bounds, RouteBounds};
+use crate::domain::limits::RouteBounds;
+use crate::domain::rehearse::AppBounds;
 use crate::domain::time::Timestamp;
 
 use super::carrier::SessionShape;
@@ -34,8 +35,8 @@ pub struct App {
     pub upstreams: Vec<Upstream>,
     /// The `Host` it is shown.
     pub host_header: HostHeader,
-    /// Its own limits.
-    pub bounds: Bounds,
+    /// Its own limits, and whether any limit ends its sessions.
+    pub bounds: AppBounds,
     /// What becomes of its sessions that move to a device of another class.
     pub on_device_change: OnDeviceChange,
     /// The carriers of its id and the cookies that accompany it.

@@ -70,11 +70,13 @@ pub enum Code {
     NeverApplies,
     /// A limit that is longer on some device than elsewhere, without a reason.
     Looser,
+    /// Limits that are only watched.
+    NotEnforced,
 }
 
 impl Code {
     /// Every code, in the order of its number.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Unreadable,
         Self::Syntax,
         Self::UnknownKey,
@@ -105,6 +107,7 @@ impl Code {
         Self::Fixation,
         Self::NeverApplies,
         Self::Looser,
+        Self::NotEnforced,
     ];
 }
 

@@ -31,6 +31,8 @@ impl RuleLines {
                 let giver = self.giver((id, device), kind).unwrap_or(id);
                 self.rules.get(&Rule::Role(giver, device))
             }
+            // Not written anywhere.
+            Rule::Monitor => None,
             Rule::Ceiling
             | Rule::Anonymous
             | Rule::Device(_)

@@ -19,6 +19,7 @@ use super::defaults;
 use super::fault::At;
 use super::reader::{FromTable, TableReader};
 use super::value::{DurationText, OnOutage, Word};
+use crate::domain::rehearse::Mode;
 
 use app::RawApp;
 use device::{RawDevice, RawRoleDevice};
@@ -279,6 +280,10 @@ pub(crate) struct RawRole {
     /// recently, `refuse` refuses the login.
     #[schemars(extend("default" = "displace"))]
     pub(crate) on_max_sessions: Option<At<Word<WhenFull>>>,
+    /// Whether its limits end sessions: with `monitor` they are watched, and what they would have
+    /// ended is recorded and goes on. Not inherited.
+    #[schemars(extend("default" = "enforce"))]
+    pub(crate) mode: Option<At<Word<Mode>>>,
     /// Users that hold it, as the application names them.
     pub(crate) users: Option<At<Vec<At<String>>>>,
     /// Groups whose members hold it, as a login's `groups` finds them.
@@ -305,6 +310,7 @@ impl FromTable for RawRole {
             max_role_age: table.value("max_role_age"),
             max_sessions: table.value("max_sessions"),
             on_max_sessions: table.value("on_max_sessions"),
+            mode: table.value("mode"),
             users: table.list("users"),
             groups: table.list("groups"),
             devices: table.named_tables("devices"),

@@ -369,6 +369,22 @@ because = "the depot is locked"
     }
 
     #[test]
+    fn a_limit_that_is_only_watched_is_shown_as_such() {
+        let watched = POLICY.replace("[roles.approver]", "[roles.approver]\nmode = \"monitor\"");
+        let loaded = crate::config::load::parse_alone(&watched, "curfew.toml").unwrap();
+        let shown = tables(&loaded.config);
+        let row = shown.lines().find(|line| line.starts_with("| approver "));
+        let cells: Vec<&str> = row
+            .unwrap()
+            .trim_matches('|')
+            .split('|')
+            .map(str::trim)
+            .collect();
+        assert_eq!(cells[1..3], ["5m", "role approver, line 10, only watched"]);
+        assert_eq!(cells[3..], ["4h", "role approver, line 10, only watched"]);
+    }
+
+    #[test]
     fn routes_stand_in_the_order_in_which_they_are_tried() {
         has_row(&[
             "POST /orders/?do=login",

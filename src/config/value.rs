@@ -10,6 +10,7 @@ use toml::value::{Datetime, Offset};
 
 use crate::domain::access::{Access, Activity, OnStale};
 use crate::domain::device::OnDeviceChange;
+use crate::domain::rehearse::Mode;
 use crate::domain::seats::WhenFull;
 use crate::domain::time::Timestamp;
 
@@ -207,6 +208,11 @@ impl Words for OnDeviceChange {
 impl Words for WhenFull {
     const WORDS: &'static [(&'static str, Self)] =
         &[("refuse", Self::Refuse), ("displace", Self::Displace)];
+}
+
+impl Words for Mode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("enforce", Self::Enforce), ("monitor", Self::Monitor)];
 }
 
 impl Words for AuthorizationRule {

@@ -8,6 +8,7 @@ use super::device::{Moved, OnDeviceChange};
 use super::identity::{Lineage, Sid};
 use super::limits::{Limits, RouteBounds};
 use super::policy::Policy;
+use super::rehearse::Rehearsal;
 use super::resolve::Setting;
 use super::session::{EndReason, Phase, Record, Session};
 use super::time::Timestamp;
@@ -105,6 +106,8 @@ pub struct Live {
     pub moved: Moved,
     /// What becomes of its companion token, which must then follow.
     pub token: Option<Box<Change>>,
+    /// How it stands by limits that are only watched, where there are any.
+    pub rehearsal: Option<Box<Rehearsal>>,
 }
 
 /// What becomes of a request.
@@ -335,6 +338,9 @@ fn judge_one(
         route: rules.setting.route,
         moved,
         token,
+        rehearsal: record
+            .rehearse(rules.policy, rules.setting, rules.now)
+            .map(Box::new),
     })
 }
 

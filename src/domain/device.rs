@@ -123,6 +123,7 @@ mod tests {
             companions: Vec::new(),
             scopes: Vec::new(),
             token: None,
+            would_have_ended: Default::default(),
         }
     }
 

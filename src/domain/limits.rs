@@ -84,6 +84,8 @@ pub enum Rule {
     Route(RouteId),
     /// The app's `adopt_until`: its id was adopted.
     Adoption,
+    /// What stands in for limits that are only watched.
+    Monitor,
 }
 
 /// One limit and where it came from.
@@ -126,6 +128,11 @@ impl Limits {
         let absolute = other.absolute;
         self.absolute.tighten(Some(absolute.after), absolute.rule);
         self
+    }
+
+    /// Whether both are the same, whatever rules they come from.
+    pub(super) fn is_as_long_as(&self, other: &Self) -> bool {
+        [self.idle.after, self.absolute.after] == [other.idle.after, other.absolute.after]
     }
 
     /// Takes over each limit of a rule that is smaller; the first to say so keeps the credit.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::device::DeviceClass;
 use super::limits::{Bounds, DeviceId, RoleId, RouteBounds, RouteId};
+use super::rehearse::Mode;
 use super::seats::SeatLimit;
 
 /// A role's name in the policy.
@@ -51,6 +52,8 @@ pub struct Role {
     pub max_role_age: Option<Duration>,
     /// How many sessions a holder may have at a time.
     pub seats: Option<SeatLimit>,
+    /// Whether its limits end sessions.
+    pub mode: Mode,
 }
 
 impl Role {

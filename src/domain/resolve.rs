@@ -7,6 +7,7 @@ use super::device::{OnDeviceChange, Seen};
 use super::limits::{Bounds, DeviceId, Limits, RoleId, RouteBounds, Rule};
 use super::policy::{Policy, Role, RoleName};
 use super::proof::Proof;
+use super::rehearse::{AppBounds, MONITOR_ABSOLUTE, MONITOR_IDLE, Mode};
 
 pub use seats::SeatCandidate;
 
@@ -22,8 +23,8 @@ pub enum Holder<'a> {
 /// Where a session is judged, apart from what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Setting {
-    /// The app's own limits.
-    pub app: Bounds,
+    /// What the app says of all its sessions.
+    pub app: AppBounds,
     /// Those of the request's route; none where nobody is there.
     pub route: RouteBounds,
     /// The device that the request was made on.
@@ -36,9 +37,9 @@ pub struct Setting {
 
 impl Setting {
     /// Within an app, with no request at hand.
-    pub fn of_app(app: Bounds) -> Self {
+    pub fn of_app(app: impl Into<AppBounds>) -> Self {
         Self {
-            app,
+            app: app.into(),
             ..Self::default()
         }
     }
@@ -75,18 +76,68 @@ pub struct Candidate {
     pub bounds: Bounds,
     /// Whether it is meant for this session.
     pub applies: bool,
+    /// Whether it is enforced, or only watched.
+    pub mode: Mode,
+}
+
+/// The limits of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resolved {
+    /// Those that end it.
+    pub enforced: Limits,
+    /// What they would be if nothing were in monitor mode, where that makes a difference.
+    pub watched: Option<Limits>,
+}
+
+impl Resolved {
+    /// What the limits would be if nothing were only watched.
+    pub fn written(self) -> Limits {
+        self.watched.unwrap_or(self.enforced)
+    }
+
+    /// The smaller of each; of equal ones, these keep the credit.
+    #[must_use]
+    pub(super) fn and(self, other: Self) -> Self {
+        let is_watched = self.watched.or(other.watched).is_some();
+        Self {
+            enforced: self.enforced.and(other.enforced),
+            watched: is_watched.then(|| self.written().and(other.written())),
+        }
+    }
 }
 
 impl Policy {
-    /// The limits of a session: of all rules that apply, the smallest of each.
+    /// The limits of a session: of all rules that apply and are enforced, the smallest of each.
     pub fn resolve(&self, facts: Facts<'_>) -> Limits {
-        let mut limits = Limits::UNBOUNDED;
+        self.resolve_both(facts).enforced
+    }
+
+    /// The same, and what they would be if nothing were only watched.
+    ///
+    /// Where anything is, a bound holds that is not shorter than what it stands in for.
+    pub fn resolve_both(&self, facts: Facts<'_>) -> Resolved {
+        let (mut enforced, mut all) = (Limits::UNBOUNDED, Limits::UNBOUNDED);
+        let mut is_watched = false;
         self.ask(facts, |candidate| {
             if candidate.applies {
-                limits.tighten(candidate.bounds, candidate.rule);
+                all.tighten(candidate.bounds, candidate.rule);
+                match candidate.mode {
+                    Mode::Enforce => enforced.tighten(candidate.bounds, candidate.rule),
+                    Mode::Monitor => is_watched |= candidate.bounds.is_set(),
+                }
             }
         });
-        limits
+        if is_watched {
+            let bound = Bounds {
+                idle: Some(MONITOR_IDLE.max(all.idle.after)),
+                absolute: Some(MONITOR_ABSOLUTE.max(all.absolute.after)),
+            };
+            enforced.tighten(bound, Rule::Monitor);
+        }
+        Resolved {
+            enforced,
+            watched: (is_watched && !all.is_as_long_as(&enforced)).then_some(all),
+        }
     }
 
     /// Every rule that has a say, in the order in which equal ones get the credit.
@@ -107,10 +158,11 @@ impl Policy {
     #[inline]
     fn ask(&self, facts: Facts<'_>, mut hear: impl FnMut(Candidate)) {
         let Setting { app, route, .. } = facts.setting;
+        let mode = app.mode;
         let devices = facts.devices();
         let standing = self.standing(facts.holder);
         for (index, role) in self.roles.iter().enumerate() {
-            standing.ask_role(RoleId::at(index), role, devices, &mut hear);
+            standing.ask_role((RoleId::at(index), role), devices, mode, &mut hear);
         }
         hear(Candidate {
             rule: Rule::Anonymous,
@@ -120,11 +172,14 @@ impl Policy {
             },
             // Without any role nothing else would limit a session.
             applies: matches!(standing, Standing::Anonymous) || self.roles.is_empty(),
+            // It bounds what anybody may have recorded without a login.
+            mode: Mode::Enforce,
         });
         hear(Candidate {
             rule: Rule::App,
-            bounds: app,
+            bounds: app.limits,
             applies: true,
+            mode,
         });
         for (index, class) in self.devices.iter().enumerate() {
             let id = DeviceId::at(index);
@@ -132,13 +187,16 @@ impl Policy {
                 rule: Rule::Device(id),
                 bounds: class.bounds,
                 applies: devices.contains(&Some(id)),
+                mode,
             });
         }
-        of_routes(route).into_iter().flatten().for_each(&mut hear);
+        let routes = of_routes(route, mode);
+        routes.into_iter().flatten().for_each(&mut hear);
         hear(Candidate {
             rule: Rule::Ceiling,
             bounds: self.ceiling,
             applies: true,
+            mode,
         });
     }
 
@@ -172,9 +230,9 @@ impl Standing<'_> {
     #[inline]
     fn ask_role(
         self,
-        id: RoleId,
-        role: &Role,
+        (id, role): (RoleId, &Role),
         devices: [Option<DeviceId>; 2],
+        app: Mode,
         hear: &mut impl FnMut(Candidate),
     ) {
         let (rule, is_held): (fn(_, _) -> Rule, bool) = match self {
@@ -187,6 +245,7 @@ impl Standing<'_> {
                 rule: rule(id, device),
                 bounds,
                 applies: applies && is_held,
+                mode: role.mode.or(app),
             });
         };
         if role.on_devices.is_empty() {
@@ -217,18 +276,21 @@ impl Standing<'_> {
                     absolute: role.max_role_age,
                 },
                 applies: is_held,
+                // Authority that is too old is no question of limits that are tried.
+                mode: Mode::Enforce,
             });
         }
     }
 }
 
 /// One rule where the same route gives both limits.
-fn of_routes(route: RouteBounds) -> [Option<Candidate>; 2] {
+fn of_routes(route: RouteBounds, mode: Mode) -> [Option<Candidate>; 2] {
     let RouteBounds { idle, absolute } = route;
     let candidate = |id, idle, absolute| Candidate {
         rule: Rule::Route(id),
         bounds: Bounds { idle, absolute },
         applies: true,
+        mode,
     };
     match (idle, absolute) {
         (Some((idle, one)), Some((absolute, other))) if one == other => {

@@ -8,7 +8,8 @@ use super::cuts::Cuts;
 use super::identity::{Fingerprint, Lineage, Sid};
 use super::limits::{Bounds, Limits, Rule};
 use super::policy::{Policy, PolicyVersion, RoleName};
-use super::resolve::{Candidate, Facts, Holder, Setting};
+use super::rehearse::{Mode, WouldHaveEnded};
+use super::resolve::{Candidate, Facts, Holder, Resolved, Setting};
 use super::time::Timestamp;
 use super::token::Token;
 
@@ -166,6 +167,8 @@ pub struct Session {
     pub scopes: Vec<CookieScope>,
     /// The gateway's own companion token; none where the app has none, or none was asked for yet.
     pub token: Option<Token>,
+    /// Which ends it would have come to by limits that are only watched, as far as they were told.
+    pub would_have_ended: WouldHaveEnded,
 }
 
 impl Session {
@@ -201,14 +204,22 @@ impl Session {
     /// The limits that the policy gives it, within its own `until`. Where its user has other roles
     /// by now, the strictest of old and new.
     pub fn limits(&self, policy: &Policy, setting: Setting) -> Limits {
+        self.resolve(policy, setting).enforced
+    }
+
+    /// The same, and what they would be if nothing were only watched. Its `until` always holds.
+    pub fn resolve(&self, policy: &Policy, setting: Setting) -> Resolved {
         let facts = self.facts(policy, setting);
-        let mut limits = policy.resolve(facts);
+        let mut resolved = policy.resolve_both(facts);
         if let Some(roles) = self.other_roles(policy) {
             let holder = Holder::Authenticated(&roles);
-            limits = limits.and(policy.resolve(Facts { holder, ..facts }));
+            resolved = resolved.and(policy.resolve_both(Facts { holder, ..facts }));
         }
-        limits.tighten(self.own_bounds(), Rule::Adoption);
-        limits
+        let limits = [Some(&mut resolved.enforced), resolved.watched.as_mut()];
+        for limits in limits.into_iter().flatten() {
+            limits.tighten(self.own_bounds(), Rule::Adoption);
+        }
+        resolved
     }
 
     /// Every rule that has a say in them, as `Policy::candidates`; its own `until` is the last.
@@ -219,6 +230,7 @@ impl Session {
             rule: Rule::Adoption,
             bounds,
             applies: true,
+            mode: Mode::Enforce,
         }));
         candidates
     }
@@ -228,6 +240,13 @@ impl Session {
             idle: None,
             absolute: self.until.map(|until| until.since(self.started)),
         }
+    }
+
+    /// When it is to be looked at, if nobody came after `last_active`: when it could end, or would
+    /// if nothing were only watched.
+    pub fn due(&self, policy: &Policy, setting: Setting, last_active: Timestamp) -> Timestamp {
+        let limits = self.resolve(policy, setting).written();
+        self.earliest_end(&limits, last_active)
     }
 
     /// The earliest instant at which it could end, if nobody came after `last_active`.
@@ -291,6 +310,13 @@ pub enum Phase {
     Pending,
 }
 
+/// How long a session has until each of its limits is reached.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    pub(super) absolute: Duration,
+    pub(super) idle: Duration,
+}
+
 impl Record {
     /// What this record means now. `elapsed >= limit` ends a session.
     ///
@@ -310,26 +336,29 @@ impl Record {
             return Phase::Due(EndReason::RoleChanged);
         }
         let limits = self.session.limits(policy, setting);
-        let absolute_left = limits
-            .absolute
-            .after
-            .saturating_sub(now.since(self.session.started));
-        let idle_left = limits
-            .idle
-            .after
-            .saturating_sub(now.since(self.last_active));
-        if absolute_left.is_zero() {
+        let left = self.left(&limits, now);
+        if left.absolute.is_zero() {
             return Phase::Due(match limits.absolute.rule {
                 Rule::RoleAge(_) => EndReason::RoleChanged,
                 _ => EndReason::AbsoluteTimeout,
             });
         }
-        if idle_left.is_zero() {
+        if left.idle.is_zero() {
             return Phase::Due(EndReason::IdleTimeout);
         }
         Phase::Live {
             limits,
-            left: idle_left.min(absolute_left),
+            left: left.idle.min(left.absolute),
+        }
+    }
+
+    /// How long until each limit is reached; zero where it is.
+    pub(super) fn left(&self, limits: &Limits, now: Timestamp) -> Left {
+        let absolute = now.since(self.session.started);
+        let idle = now.since(self.last_active);
+        Left {
+            absolute: limits.absolute.after.saturating_sub(absolute),
+            idle: limits.idle.after.saturating_sub(idle),
         }
     }
 }

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::app::App;
 
+use super::RouteNamed;
 use super::request::Found;
-use super::{RouteNamed, for_people, millis};
+use super::telling::{for_people, millis};
 
 /// The age of a login at which a request asks for a new one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

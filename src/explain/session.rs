@@ -11,7 +11,8 @@ use crate::domain::time::Timestamp;
 
 use super::request::{Described, Unanswerable};
 use super::setting::setting;
-use super::{Explanation, Who, explain, found, millis};
+use super::telling::millis;
+use super::{Explanation, Who, explain, found};
 
 /// A session, and why it has the limits it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -366,3 +366,23 @@ fn the_age_that_a_login_may_have_is_told_with_the_route_that_says_so() {
     assert_eq!(asked("/orders/approve?a=1&a=2"), age("5m", strict));
     assert_eq!(asked("/orders/elsewhere"), None);
 }
+
+#[test]
+fn what_is_only_watched_says_so_and_what_stands_in_for_it_holds() {
+    let policy = POLICY.replace("[roles.approver]", "[roles.approver]\nmode = \"monitor\"");
+    let config = parse_alone(&policy, "curfew.toml").unwrap().config;
+    let roles = ["buyer", "approver"].map(RoleName::new);
+    let who = Who::Anybody {
+        holder: Holder::Authenticated(&roles),
+        device: Seen::Nobody,
+    };
+    let explanation = explain(&config, &config.apps[0], who, None).unwrap();
+    assert_eq!(explanation.idle.rule, "role buyer");
+    let watched = explanation.watched.as_ref().unwrap();
+    let said = [&watched.idle, &watched.absolute].map(|limit| (&*limit.after, &*limit.rule));
+    assert_eq!(said, [("5m", "role approver"), ("4h", "role approver")]);
+    let approver = candidate(&explanation, "role approver");
+    let because = "watched, not enforced: the shortest of those that apply";
+    assert_eq!(why(approver.idle.as_ref()), because);
+    assert!(!approver.idle.as_ref().unwrap().wins);
+}

@@ -11,8 +11,9 @@ use crate::config::compliance::Demand;
 use crate::config::table::origin;
 use crate::config::{Config, Sink};
 use crate::domain::device;
-use crate::domain::limits::{DeviceId, Limit, LimitKind, RouteBounds, Rule};
+use crate::domain::limits::{DeviceId, Limit, LimitKind, RoleId, RouteBounds, Rule};
 use crate::domain::policy::RoleName;
+use crate::domain::rehearse::Mode;
 use crate::domain::resolve::{Facts, Holder, Setting};
 use crate::standards::{Test, Timeout, Who};
 
@@ -60,7 +61,7 @@ impl<'a> Court<'a> {
             Test::Sessions(sessions) => self.sessions(sessions),
             Test::Termination => found(
                 "what ended is refused everywhere, and only a login begins anew",
-                self.logs_in_by_itself(),
+                self.ends_nothing(),
             ),
             Test::Logout => found("every app with a login has a logout", self.no_logout()),
             Test::NewId => found("every login issues a new id", self.keeps_id()),
@@ -77,7 +78,7 @@ impl<'a> Court<'a> {
         for app in &self.apps {
             for person in self.people(app, asked.who) {
                 for seen in self.limits(app, &person, kind) {
-                    if asked.at_most.is_some_and(|most| seen.after > most) {
+                    if seen.is_watched || asked.at_most.is_some_and(|most| seen.after > most) {
                         findings.push(self.finding(app, &seen, kind));
                     }
                     let before = longest.as_ref().and_then(|longest| longest.limit);
@@ -136,10 +137,10 @@ impl<'a> Court<'a> {
         for (setting, route) in [(everywhere, None)].into_iter().chain(on_routes) {
             for device in &devices {
                 let here = self.limit(person, setting, *device, route.clone(), kind);
-                if !seen
-                    .iter()
-                    .any(|seen| (seen.after, seen.rule) == (here.after, here.rule))
-                {
+                if !seen.iter().any(|seen| {
+                    (seen.after, seen.rule, seen.is_watched)
+                        == (here.after, here.rule, here.is_watched)
+                }) {
                     seen.push(here);
                 }
             }
@@ -169,7 +170,9 @@ impl<'a> Court<'a> {
                 ..setting
             },
         };
-        let Limit { after, rule } = policy.resolve(facts).of(kind);
+        let resolved = policy.resolve_both(facts);
+        let Limit { after, rule } = resolved.enforced.of(kind);
+        let watched = resolved.watched.map(|limits| limits.of(kind).after);
         let person = match (person, rule) {
             (Person::Unmapped(_), Rule::Unmapped(id, _) | Rule::RoleAge(id)) => {
                 Person::Unmapped(Some(RoleName::new(policy.name_of_role(id))))
@@ -181,6 +184,7 @@ impl<'a> Court<'a> {
             route,
             after,
             rule,
+            is_watched: watched.is_some_and(|watched| watched < after),
         }
     }
 
@@ -205,6 +209,27 @@ impl<'a> Court<'a> {
                 self.at_app(app, what.to_owned())
             })
             .collect()
+    }
+
+    /// Where nothing ends by time, or a browser logs in again by itself.
+    fn ends_nothing(&self) -> Vec<Finding> {
+        let monitored = self
+            .apps
+            .iter()
+            .filter(|app| app.bounds.mode == Mode::Monitor);
+        let what = || "mode = \"monitor\": its sessions are watched, not ended".to_owned();
+        let apps = monitored.map(|app| self.at_app(app, what()));
+        let roles = self.config.policy.roles.iter().enumerate();
+        let roles = roles.filter(|(_, role)| role.mode == Mode::Monitor);
+        let roles = roles.map(|(index, role)| {
+            let rule = Rule::Role(RoleId::at(index), None);
+            Finding {
+                person: Some(Person::Role(role.name.clone())),
+                line: self.config.lines.of("", rule, LimitKind::Idle),
+                ..of_gateway(&what())
+            }
+        });
+        apps.chain(roles).chain(self.logs_in_by_itself()).collect()
     }
 
     fn no_logout(&self) -> Vec<Finding> {
@@ -263,6 +288,8 @@ struct Seen {
     route: Option<String>,
     after: Duration,
     rule: Rule,
+    /// Whether a shorter one is only watched.
+    is_watched: bool,
 }
 
 fn nobody(who: Who) -> String {

@@ -534,3 +534,28 @@ fn a_terminal_gets_a_line_to_jump_to_for_every_fault() {
         "{text}"
     );
 }
+
+/// Every clause about a timeout or about what an end means, by a test that is about somebody.
+fn about_ends(standard: &Standard) -> Vec<&str> {
+    let about = |test: &Test| test.timeout().is_some() || matches!(test, Test::Termination);
+    let clauses = standard.clauses.iter().filter(|one| about(&one.test));
+    clauses.map(|clause| clause.id.as_str()).collect()
+}
+
+#[test]
+fn what_is_only_watched_fails_every_clause_about_an_end() {
+    let app = GOOD.replace("[[apps]]", "[[apps]]\nmode = \"monitor\"");
+    let roles = GOOD.replace("idle = \"5m\"", "mode = \"monitor\"\nidle = \"5m\"");
+    for standard in standards::all() {
+        for policy in [&app, &roles] {
+            let proof = proven(policy, &standard.name);
+            assert_eq!(failed(&proof), about_ends(standard), "{}", standard.name);
+        }
+    }
+    let proof = proven(&roles, "pci-dss-4");
+    assert!(
+        findings(&proof).contains(&"buyer in orders: 1day (monitor mode)".to_owned()),
+        "{:?}",
+        findings(&proof)
+    );
+}

@@ -114,6 +114,7 @@ impl Proxy {
             companions: bind::adopted(presented, &app.app, &config.keys),
             scopes: Vec::new(),
             token: None,
+            would_have_ended: Default::default(),
         }))
     }
 
@@ -167,7 +168,7 @@ impl Proxy {
         });
         let activation = Activation {
             last_active: now,
-            due: Some(session.earliest_end(&limits, now)),
+            due: Some(session.due(policy, Setting::of_app(app.app.bounds), now)),
             event: Some(Box::new(event)),
         };
         self.store.activate(sid, activation).await

@@ -94,6 +94,7 @@ pub(super) fn user(proxy: &Proxy, n: u8) -> Arc<Session> {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: Default::default(),
     })
 }
 
@@ -107,6 +108,7 @@ pub(super) fn live(proxy: &Proxy, sid: Sid, session: &Arc<Session>) -> Live {
         route: RouteBounds::default(),
         moved: Moved::No,
         token: None,
+        rehearsal: None,
     }
 }
 

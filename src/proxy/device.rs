@@ -80,7 +80,7 @@ fn amendment(exchange: &Exchange, app: &AppRuntime, live: &Live) -> Amendment {
         .as_deref()
         .filter(|_| live.moved == Moved::Yes);
     Amendment {
-        due: after.earliest_end(&limits, live.last_active),
+        due: after.due(policy, Setting::of_app(app.app.bounds), live.last_active),
         event: told.map(|told| Box::new(device_event(facts, told))),
         before,
         after: Arc::new(after),

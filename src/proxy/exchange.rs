@@ -210,6 +210,11 @@ impl Exchange {
             entry.verdict = verdict;
             entry.reason = stale.map(respond::code);
             entry.session = session.cloned();
+            let rehearsal = decision
+                .live
+                .as_ref()
+                .and_then(|live| live.rehearsal.as_ref());
+            entry.would = rehearsal.and_then(|rehearsal| rehearsal.would);
             entry.happened = matches!(decision.write, Write::End(_)).then_some(Happened::End);
         }
     }

@@ -57,8 +57,21 @@ impl Proxy {
                 cuts: &cuts,
                 now: exchange.now,
             };
-            let decision = decide(rules, facts, &found);
+            let mut decision = decide(rules, facts, &found);
             exchange.found(&found);
+            if decision
+                .live
+                .as_ref()
+                .is_some_and(|live| live.rehearsal.is_some())
+            {
+                decision = match Box::pin(self.rehearse(exchange, app, facts, decision)).await? {
+                    Followed::Overtaken(_) if round < ROUNDS_MAX => {
+                        round += 1;
+                        continue;
+                    }
+                    Followed::Decided(decision) | Followed::Overtaken(decision) => decision,
+                };
+            }
             let written = self.write(exchange, app, facts, &found, decision).await?;
             match written {
                 Written::Decided(decision) => {

@@ -69,7 +69,9 @@ impl AppRuntime {
     pub(crate) fn was_active(&self, live: &Live, at: Timestamp) {
         let role = self.metrics.role_of(&live.session);
         let gap = at.since(live.last_active);
-        self.metrics.idle_gap(role, gap, live.limits.idle.after);
+        let rehearsal = live.rehearsal.as_ref();
+        let limits = rehearsal.map_or(&live.limits, |rehearsal| &rehearsal.limits);
+        self.metrics.idle_gap(role, gap, limits.idle.after);
     }
 
     /// The cookie that carries the id, where one does.

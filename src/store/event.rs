@@ -25,6 +25,8 @@ pub enum EventKind {
     End,
     /// A lineage ended in a way that somebody should look at.
     Alert,
+    /// A lineage would have ended, by a limit that is only watched.
+    WouldEnd,
     /// A request with a dead id was refused or stripped.
     Refusal,
     /// Work that was under way at the absolute timeout is over.

@@ -7,7 +7,7 @@ use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
 
 use super::event::SessionEvent;
-use super::event::build::{EventFacts, alert_of, end_event};
+use super::event::build::{EventFacts, alert_of, end_event, would_end_event};
 
 /// An id to record.
 #[derive(Debug, Clone)]
@@ -195,6 +195,27 @@ pub struct Amendment {
     pub due: Timestamp,
     /// The event of the change, where there is one.
     pub event: Option<Box<SessionEvent>>,
+}
+
+impl Amendment {
+    /// A would-be end of a session, as an event's facts tell it: from now on it is told, and of all
+    /// that tell it one does. Of an anonymous session nothing is recorded.
+    pub fn of_would_be_end(facts: EventFacts<'_>, reason: EndReason, due: Timestamp) -> Self {
+        let before = facts.session;
+        let after = Session {
+            would_have_ended: before.would_have_ended.and(reason, facts.last_active),
+            ..before.clone()
+        };
+        let event = before
+            .is_authenticated()
+            .then(|| Box::new(would_end_event(facts, reason)));
+        Self {
+            before: Arc::new(before.clone()),
+            after: Arc::new(after),
+            due,
+            event,
+        }
+    }
 }
 
 /// What became of an `amend`.

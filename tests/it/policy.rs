@@ -5,6 +5,7 @@ mod count;
 mod devices;
 mod edits;
 mod explained;
+mod monitor;
 mod passive;
 mod reauthentication;
 mod routes;

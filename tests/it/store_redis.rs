@@ -124,6 +124,7 @@ fn session(n: u8) -> Session {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: Default::default(),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::config::fault::{At, Code, Fault};
 use crate::config::raw::app::{RawApp, RawLogin};
 use crate::config::raw::refusal::{RawAnswer, RawRefusals};
 use crate::domain::device::OnDeviceChange;
+use crate::domain::rehearse::AppBounds;
 
 /// The port of `http://` (RFC 9110, 4.2.1).
 const HTTP_PORT: u16 = 80;
@@ -59,9 +60,16 @@ impl Checker<'_> {
         let bounds = self.bounds(told);
         self.below_ceiling(told, rules.policy.ceiling);
         let fallback = fallback(app);
+        let bounds = AppBounds {
+            limits: bounds,
+            mode: self.mode(
+                app.mode.as_ref(),
+                "no limit but that of [anonymous] ends a session here",
+            ),
+        };
         let place = AppPlace {
             name: name.as_deref().unwrap_or_default(),
-            bounds,
+            bounds: bounds.limits,
             fallback,
         };
         let routes = app.routes.iter();

@@ -9,9 +9,10 @@ use crate::config::device::Devices;
 use crate::config::fault::{At, Code, Fault};
 use crate::config::lines::RuleLines;
 use crate::config::raw::{RawAnonymous, RawCeiling, RawConfig};
-use crate::config::value::DurationText;
+use crate::config::value::{DurationText, Word};
 use crate::domain::limits::{Bounds, RouteId, Rule};
 use crate::domain::policy::{Policy, RouteLimits};
+use crate::domain::rehearse::Mode;
 
 /// A limit as the file tells it.
 pub(super) type Told<'a> = &'a At<DurationText>;
@@ -105,6 +106,17 @@ impl Checker<'_> {
             bounds.idle.unwrap_or(defaults::ANONYMOUS_IDLE),
             absolute_after,
         )
+    }
+
+    /// Whether limits are enforced; a warning where they are not, which nobody should forget.
+    pub(super) fn mode(&self, told: Option<&At<Word<Mode>>>, what: &str) -> Mode {
+        let mode = told.map_or(Mode::default(), |told| told.value.0);
+        if let (Some(told), Mode::Monitor) = (told, mode) {
+            let fault = Fault::warning(Code::NotEnforced, &told.place, "nothing is enforced");
+            let help = "leave it out once you have seen whom the limits would have ended";
+            self.findings.push(fault.label(what).help(help));
+        }
+        mode
     }
 
     /// The limits of one table, which must make sense together.

@@ -43,6 +43,7 @@ impl Checker<'_> {
             let max_role_age = self.max_role_age(&heir, rules);
             let seats = self.seats_of_role(&heir, raw, rules);
             self.held(&raw.roles, index, learned);
+            let mode = self.mode(role.value.mode.as_ref(), "its limits end no session");
             let users = self.holders(items(role.value.users.as_ref()));
             let groups = self.holders(items(role.value.groups.as_ref()));
             if let Some(name) = self.role_name(name)
@@ -57,6 +58,7 @@ impl Checker<'_> {
                     on_devices,
                     max_role_age,
                     seats,
+                    mode,
                 });
             }
         }

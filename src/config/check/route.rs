@@ -136,7 +136,7 @@ pub(super) fn longest(
             recorded: None,
             setting,
         };
-        policy.resolve(facts).of(kind).after
+        policy.resolve_both(facts).written().of(kind).after
     };
     let roles = policy.roles.iter();
     let longest = roles

@@ -193,6 +193,7 @@ fn add_role(list: &mut List, policy: &Policy, id: RoleId, role: &Role, lines: &R
         on_devices,
         max_role_age,
         seats,
+        mode,
     } = role;
     let table = format!("roles.{name}");
     let bounds = Bounds {
@@ -201,6 +202,7 @@ fn add_role(list: &mut List, policy: &Policy, id: RoleId, role: &Role, lines: &R
     };
     let line = |device, kind| lines.of("", Rule::Role(id, device), kind);
     list.bounds(&table, bounds, |kind| line(None, kind));
+    list.one(format!("{table}.mode"), mode.word());
     list.seats(&table, *seats, lines.of_seats(Rule::Role(id, None)));
     if let Some(age) = max_role_age {
         list.line = lines.of("", Rule::RoleAge(id), LimitKind::Absolute);

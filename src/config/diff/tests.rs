@@ -136,6 +136,7 @@ fn a_role_that_goes_is_told_without_a_line() {
     let expected = [
         change("roles.deputy.idle", "5m", "", 0),
         change("roles.deputy.absolute", "4h", "", 0),
+        change("roles.deputy.mode", "enforce", "", 0),
         change("roles.deputy.users", "d1", "", 0),
     ];
     changes(&[(gone, "")], &expected);

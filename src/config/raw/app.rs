@@ -12,6 +12,7 @@ use crate::config::reader::{FromTable, Pairs, TableReader};
 use crate::config::value::{DurationOrOff, DurationText, Instant, Scalar, Word};
 use crate::domain::access::{Access, Activity, OnStale};
 use crate::domain::device::OnDeviceChange;
+use crate::domain::rehearse::Mode;
 
 use super::duration;
 use super::passive::{RawPassive, RawPersonFrames};
@@ -42,6 +43,10 @@ pub(crate) struct RawApp {
     pub(crate) idle: Option<At<DurationText>>,
     /// The longest absolute timeout of its sessions, whatever the role. Default: none.
     pub(crate) absolute: Option<At<DurationText>>,
+    /// Whether limits end its sessions: with `monitor` they are watched, and what they would have
+    /// ended is recorded and goes on.
+    #[schemars(extend("default" = "enforce"))]
+    pub(crate) mode: Option<At<Word<Mode>>>,
     /// How long a request that is under way keeps its session from being idle: an upload, a
     /// download, an answer that the app takes its time for. `off` for not at all.
     #[schemars(extend("default" = duration(defaults::WORK_MAX)))]
@@ -110,6 +115,7 @@ impl FromTable for RawApp {
             host_header: table.value("host_header"),
             idle: table.value("idle"),
             absolute: table.value("absolute"),
+            mode: table.value("mode"),
             work_max: table.value("work_max"),
             work_drain: table.value("work_drain"),
             access: table.value("access"),

@@ -7,9 +7,9 @@ use crate::config::Config;
 use crate::config::app::{App, Route};
 use crate::config::value::Words;
 use crate::domain::device::Seen;
-use crate::domain::limits::{DeviceId, LimitKind, Limits, RoleId, RouteBounds, Rule};
+use crate::domain::limits::{DeviceId, LimitKind, RoleId, RouteBounds, Rule};
 use crate::domain::policy::Policy;
-use crate::domain::resolve::{Facts, Holder, Setting};
+use crate::domain::resolve::{Facts, Holder, Resolved, Setting};
 use crate::domain::seats::{SeatLimit, Seats};
 
 /// The limits of each role, of a user without any, and of a visitor.
@@ -51,7 +51,8 @@ pub(super) fn on_devices(config: &Config, app: &App) -> Option<Table> {
             .chain([None])
         {
             let limits = on_device(policy, app, holder, device);
-            let is_longer = |kind| limits.of(kind).after > elsewhere.of(kind).after;
+            let written = [limits, elsewhere].map(Resolved::written);
+            let is_longer = |kind| written[0].of(kind).after > written[1].of(kind).after;
             let longer = LimitKind::BOTH.into_iter().find(|kind| is_longer(*kind));
             let reason =
                 longer.and_then(|kind| config.lines.because((RoleId::at(index), device), kind));
@@ -66,8 +67,8 @@ pub(super) fn on_devices(config: &Config, app: &App) -> Option<Table> {
     (!policy.devices.is_empty()).then_some(table)
 }
 
-fn on_device(policy: &Policy, app: &App, holder: Holder<'_>, device: Option<DeviceId>) -> Limits {
-    policy.resolve(Facts {
+fn on_device(policy: &Policy, app: &App, holder: Holder<'_>, device: Option<DeviceId>) -> Resolved {
+    policy.resolve_both(Facts {
         holder,
         recorded: device,
         setting: Setting {
@@ -77,9 +78,9 @@ fn on_device(policy: &Policy, app: &App, holder: Holder<'_>, device: Option<Devi
     })
 }
 
-fn of_everybody(policy: &Policy, setting: Setting) -> Vec<(String, Limits)> {
+fn of_everybody(policy: &Policy, setting: Setting) -> Vec<(String, Resolved)> {
     let of = |holder| {
-        policy.resolve(Facts {
+        policy.resolve_both(Facts {
             holder,
             recorded: None,
             setting,
@@ -97,12 +98,16 @@ fn of_everybody(policy: &Policy, setting: Setting) -> Vec<(String, Limits)> {
     roles.chain(others).collect()
 }
 
-/// For each limit, how long and by which rule.
-fn cells(config: &Config, app: &App, limits: Limits) -> Vec<String> {
+/// For each limit, how long and by which rule; and where it is only watched, that.
+fn cells(config: &Config, app: &App, limits: Resolved) -> Vec<String> {
     let cells = LimitKind::BOTH.map(|kind| {
-        let limit = limits.of(kind);
+        let limit = limits.written().of(kind);
         let after = humantime::format_duration(limit.after).to_string();
-        [after, origin(config, app, limit.rule, kind)]
+        let mut origin = origin(config, app, limit.rule, kind);
+        if limit.after < limits.enforced.of(kind).after {
+            origin.push_str(", only watched");
+        }
+        [after, origin]
     });
     cells.concat()
 }
@@ -120,6 +125,7 @@ pub(crate) fn origin(config: &Config, app: &App, rule: Rule, kind: LimitKind) ->
         Rule::Anonymous => "anonymous".to_owned(),
         Rule::Route(_) => "route".to_owned(),
         Rule::Adoption => format!("app {}, adopt_until", app.name),
+        Rule::Monitor => return "monitor mode".to_owned(),
     };
     if let Rule::Role(id, device) | Rule::Unmapped(id, device) = rule {
         if device.is_some() {

@@ -5,6 +5,7 @@ use crate::domain::cuts::{Cuts, Scope};
 use crate::domain::identity::Lineage;
 use crate::domain::limits::Rule;
 use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
+use crate::domain::rehearse::WouldHaveEnded;
 use crate::domain::resolve::Setting;
 use crate::domain::session::{EndReason, Login, Phase, Record, Session, State, UserName};
 use crate::domain::time::Timestamp;
@@ -57,6 +58,7 @@ fn session(roles: &[&str]) -> Session {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: WouldHaveEnded::default(),
     }
 }
 

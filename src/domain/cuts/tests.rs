@@ -27,6 +27,7 @@ fn visitor(started: u64) -> Session {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: Default::default(),
     }
 }
 

@@ -71,6 +71,7 @@ fn record(lineage: u8, roles: Option<&[&str]>) -> Record {
             companions: Vec::new(),
             scopes: Vec::new(),
             token: None,
+            would_have_ended: Default::default(),
         }),
         last_active: at(0),
         state: State::Alive,

@@ -4,6 +4,7 @@ use super::{AskedBy, Proof};
 use crate::domain::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
 use crate::domain::identity::Lineage;
 use crate::domain::policy::PolicyVersion;
+use crate::domain::rehearse::WouldHaveEnded;
 use crate::domain::session::{Login, Session};
 use crate::domain::time::Timestamp;
 
@@ -32,6 +33,7 @@ fn session(is_authenticated: bool) -> Session {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: WouldHaveEnded::default(),
     }
 }
 

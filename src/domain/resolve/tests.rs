@@ -415,7 +415,7 @@ proptest! {
         };
         match which {
             0 => tighter.ceiling = smaller(tighter.ceiling),
-            1 => place.app = smaller(place.app),
+            1 => place.app.limits = smaller(place.app.limits),
             2 => place.route = place.route.and(RouteBounds::of(RouteId::of("app", "/b"), more)),
             3 => tighter.devices[0].bounds = smaller(tighter.devices[0].bounds),
             // One role more that a user holds, known or not.

@@ -52,6 +52,7 @@ fn visitor(last_active: Timestamp) -> Record {
             companions: Vec::new(),
             scopes: Vec::new(),
             token: None,
+            would_have_ended: Default::default(),
         }),
         last_active,
         state: State::Alive,

@@ -219,6 +219,7 @@ pub(super) fn blank(
         companions,
         scopes: bind::scopes(&asked.app.app, before, cookies),
         token: None,
+        would_have_ended: Default::default(),
     }
 }
 
@@ -231,9 +232,9 @@ pub(super) fn successor(
     last_active: Timestamp,
 ) -> Successor {
     let policy = &asked.snapshot.config.policy;
-    let limits = session.limits(policy, Setting::of_app(asked.app.app.bounds));
+    let setting = Setting::of_app(asked.app.app.bounds);
     let authenticated = session.is_authenticated();
-    let due = authenticated.then(|| session.earliest_end(&limits, last_active));
+    let due = authenticated.then(|| session.due(policy, setting, last_active));
     let forget_at = asked.snapshot.config.forget_at(authenticated, asked.now);
     Successor {
         sid,

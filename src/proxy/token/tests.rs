@@ -8,6 +8,7 @@ use super::{PresentedToken, VALUES_MAX, take};
 use crate::config::token::TokenCarrier;
 use crate::domain::identity::{Keyring, Lineage, TokenValue};
 use crate::domain::policy::PolicyVersion;
+use crate::domain::rehearse::WouldHaveEnded;
 use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Renewal, Shown, Token, TokenSeed};
@@ -44,6 +45,7 @@ fn session() -> Session {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: Some(Token::at_login(SEED, NOW)),
+        would_have_ended: WouldHaveEnded::default(),
     }
 }
 

@@ -60,6 +60,17 @@ pub fn alert_of(end: &SessionEvent) -> Option<SessionEvent> {
     })
 }
 
+/// A lineage would have ended by a limit that is only watched: `facts.limits` are those. Whoever
+/// sees it first, the event has the same id.
+pub fn would_end_event(facts: EventFacts<'_>, reason: EndReason) -> SessionEvent {
+    let away = match reason {
+        EndReason::IdleTimeout => format!("-{}", facts.last_active.as_millis()),
+        _ => String::new(),
+    };
+    let id = of_generation(facts.session, &format!("would-{reason}{away}"));
+    event(facts, id, EventKind::WouldEnd, Some(reason.as_str()))
+}
+
 /// A session goes on, on a device of another class than `before`.
 pub fn device_event(facts: EventFacts<'_>, before: &str) -> SessionEvent {
     let at = facts.at.as_millis();
@@ -180,6 +191,7 @@ pub fn rule_text(policy: &Policy, rule: Rule) -> String {
             format!("route {}", route.map_or("", |route| &route.label))
         }
         Rule::Adoption => "adoption".to_owned(),
+        Rule::Monitor => "monitor".to_owned(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::identity::{Fingerprint, Lineage};
 use crate::domain::policy::{PolicyVersion, RoleName};
+use crate::domain::rehearse::WouldHaveEnded;
 use crate::domain::session::{Companion, CookieScope, Login, Session, UserName};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Token, TokenSeed};
@@ -46,6 +47,12 @@ pub(super) fn pack(session: &Session) -> Box<[u8]> {
         to.instant(token.since);
         to.option(token.offered.as_ref(), |to, offered| to.instant(*offered));
     });
+    let WouldHaveEnded {
+        absolute,
+        idle_since,
+    } = &session.would_have_ended;
+    to.0.push(u8::from(*absolute));
+    to.option(idle_since.as_ref(), |to, since| to.instant(*since));
     to.0.into_boxed_slice()
 }
 
@@ -97,6 +104,10 @@ pub(super) fn unpack(bytes: &[u8]) -> Option<Session> {
                 offered: from.option(Unpacker::instant)?,
             })
         })?,
+        would_have_ended: WouldHaveEnded {
+            absolute: from.flag()?,
+            idle_since: from.option(Unpacker::instant)?,
+        },
     };
     from.0.is_empty().then_some(session)
 }
@@ -145,6 +156,14 @@ impl<'a> Unpacker<'a> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        match self.byte()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
     }
 
     fn number(&mut self) -> Option<u64> {

@@ -38,6 +38,7 @@ fn visitor(forget_at: Timestamp) -> NewSession {
             companions: Vec::new(),
             scopes: Vec::new(),
             token: None,
+            would_have_ended: Default::default(),
         }),
         last_active: at(0),
         pending: false,

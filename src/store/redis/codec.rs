@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::identity::{Fingerprint, Sid};
 use crate::domain::policy::{PolicyVersion, RoleName};
+use crate::domain::rehearse::WouldHaveEnded;
 use crate::domain::session::{Companion, CookieScope, EndReason, Login, Session, State, UserName};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Token, TokenSeed};
@@ -54,6 +55,10 @@ struct Stored<'a> {
     /// Not `t`, which older gateways read as something else; this they pass over.
     #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
     token: Option<StoredToken>,
+    #[serde(rename = "wa", default, skip_serializing_if = "is_false")]
+    would_be_absolute: bool,
+    #[serde(rename = "wi", default, skip_serializing_if = "Option::is_none")]
+    would_be_idle: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,6 +96,7 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 /// What stays of a session, for the field `d`. The same session always gives the same bytes: an
 /// `amend` compares them.
 pub(super) fn encode(session: &Session) -> Vec<u8> {
@@ -130,6 +136,11 @@ fn stored(session: &Session) -> Stored<'_> {
         companions: session.companions.iter().map(stored_companion).collect(),
         scopes: session.scopes.iter().map(stored_scope).collect(),
         token: session.token.as_ref().map(stored_token),
+        would_be_absolute: session.would_have_ended.absolute,
+        would_be_idle: session
+            .would_have_ended
+            .idle_since
+            .map(Timestamp::as_millis),
     }
 }
 
@@ -190,6 +201,10 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Session> {
         token: match stored.token {
             Some(stored) => Some(token(stored)?),
             None => None,
+        },
+        would_have_ended: WouldHaveEnded {
+            absolute: stored.would_be_absolute,
+            idle_since: stored.would_be_idle.map(Timestamp::from_millis),
         },
     })
 }

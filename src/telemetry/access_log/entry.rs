@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use crate::domain::access::{Access, Activity};
 use crate::domain::identity::Lineage;
 use crate::domain::policy::{PolicyVersion, RoleName};
-use crate::domain::session::Session;
+use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
 use crate::telemetry::metrics::VerdictLabel;
 
@@ -46,6 +46,8 @@ pub struct AccessEntry {
     pub reason: Option<&'static str>,
     /// What it did to its session.
     pub happened: Option<Happened>,
+    /// What would have ended its session, had its limits not only been watched.
+    pub would: Option<EndReason>,
     /// The status of the answer.
     pub status: StatusCode,
     /// The policy that judged.
@@ -102,6 +104,7 @@ impl AccessEntry {
             verdict: VerdictLabel::Error,
             reason: None,
             happened: None,
+            would: None,
             status: StatusCode::OK,
             policy,
             total: Duration::ZERO,
@@ -134,6 +137,7 @@ impl AccessEntry {
             verdict: self.verdict.as_str(),
             reason: self.reason,
             event: self.happened,
+            would: self.would.map(EndReason::as_str),
             status: self.status.as_u16(),
             policy: Displayed(self.policy),
             total_us: micros(self.total),
@@ -166,6 +170,7 @@ pub(in crate::telemetry) struct AccessLine<'a> {
     verdict: &'static str,
     reason: Option<&'static str>,
     event: Option<Happened>,
+    would: Option<&'static str>,
     status: u16,
     policy: Displayed<PolicyVersion>,
     total_us: u64,

@@ -35,6 +35,7 @@ fn session() -> Session {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: Default::default(),
     }
 }
 
@@ -53,6 +54,7 @@ fn entry(path: &str) -> AccessEntry {
         activity: Some(Activity::Active),
         verdict: VerdictLabel::Refuse,
         reason: Some("session_idle_timeout"),
+        would: None,
         happened: Some(Happened::End),
         status: StatusCode::UNAUTHORIZED,
         policy: PolicyVersion(0xabc),
@@ -78,7 +80,7 @@ async fn a_line_holds_what_a_replay_needs_and_no_user() {
         r#""host":"shop.example","path":"/orders","app":"shop","route":null,"#,
         r#""lineage":"07070707070707070707070707070707","authenticated":true,"roles":["buyer"],"#,
         r#""access":"authenticated","activity":"active","verdict":"refuse","#,
-        r#""reason":"session_idle_timeout","event":"end","status":401,"policy":"00000abc","#,
+        r#""reason":"session_idle_timeout","event":"end","would":null,"status":401,"policy":"00000abc","#,
         r#""total_us":180,"own_us":80,"upstream_us":null,"store_us":100,"bytes_in":null,"#,
         r#""bytes_out":97,"complete":true}"#,
         "\n"

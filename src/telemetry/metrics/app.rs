@@ -33,11 +33,15 @@ const ANONYMOUS: RoleLabel = RoleLabel(0);
 const UNMAPPED: RoleLabel = RoleLabel(1);
 const BUILT_IN: [&str; 2] = ["anonymous", "unmapped"];
 
+/// The ends that a limit may bring.
+const BY_TIME: [EndReason; 2] = [EndReason::IdleTimeout, EndReason::AbsoluteTimeout];
+
 /// The families of which each app has children.
 pub(super) struct AppFamilies {
     requests: IntCounterVec,
     started: IntCounterVec,
     ended: IntCounterVec,
+    would_have_ended: IntCounterVec,
     idle_gap: HistogramVec,
     soon_after_idle_end: IntCounterVec,
     logins: IntCounterVec,
@@ -70,6 +74,11 @@ impl AppFamilies {
             ended: counters(
                 "sessions_ended_total",
                 "Sessions that ended, by reason.",
+                &["app", "role", "reason"],
+            ),
+            would_have_ended: counters(
+                "sessions_would_have_ended_total",
+                "Times that a limit in monitor mode would have ended a session, by reason.",
                 &["app", "role", "reason"],
             ),
             idle_gap: histograms(
@@ -176,6 +185,11 @@ impl AppFamilies {
                 &[app, role],
                 EndReason::ALL.map(EndReason::as_str),
             ),
+            would_have_ended: children(
+                &self.would_have_ended,
+                &[app, role],
+                BY_TIME.map(EndReason::as_str),
+            ),
             idle_gap: child_histogram(&self.idle_gap, &[app, role]),
             soon_after_idle_end: child(&self.soon_after_idle_end, &[app, role]),
         }
@@ -190,6 +204,7 @@ struct HolderMetrics {
     requests: [IntCounter; 4],
     started: IntCounter,
     ended: [IntCounter; EndReason::ALL.len()],
+    would_have_ended: [IntCounter; BY_TIME.len()],
     idle_gap: Histogram,
     soon_after_idle_end: IntCounter,
 }
@@ -258,6 +273,14 @@ impl AppMetrics {
     /// A session ended, and it was this gateway that ended it.
     pub fn session_ended(&self, role: RoleLabel, reason: EndReason) {
         self.holder(role).ended[reason as usize].inc();
+    }
+
+    /// A limit that is only watched would have ended a session, and it was this gateway that told.
+    pub fn would_have_ended(&self, session: &Session, reason: EndReason) {
+        let holder = self.holder(self.role_of(session));
+        if let Some(index) = BY_TIME.iter().position(|by| *by == reason) {
+            holder.would_have_ended[index].inc();
+        }
     }
 
     /// An active request came this long after the one before, under this idle limit.

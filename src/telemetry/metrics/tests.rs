@@ -23,6 +23,7 @@ use crate::domain::device::OnDeviceChange;
 use crate::domain::identity::Lineage;
 use crate::domain::limits::{Bounds, RouteBounds};
 use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
+use crate::domain::rehearse::AppBounds;
 use crate::domain::session::{EndReason, Login, Session, UserName};
 use crate::domain::time::Timestamp;
 use crate::domain::token::Renewal;
@@ -41,7 +42,7 @@ fn app() -> App {
             address: None,
         }],
         host_header: HostHeader::Pass,
-        bounds: Bounds::default(),
+        bounds: AppBounds::default(),
         on_device_change: OnDeviceChange::default(),
         shape: SessionShape {
             carriers: vec![Carrier::Cookie("SID".into())],
@@ -152,6 +153,7 @@ fn session(roles: Option<&[&str]>) -> Session {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: Default::default(),
     }
 }
 

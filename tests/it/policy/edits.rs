@@ -74,6 +74,7 @@ fn buyer(n: u64) -> NewSession {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: Default::default(),
     };
     NewSession {
         session: Arc::new(session),

@@ -73,6 +73,7 @@ pub(super) fn anonymous(n: u64) -> Session {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: Default::default(),
     }
 }
 

@@ -41,6 +41,7 @@ impl World {
             companions: Vec::new(),
             scopes: Vec::new(),
             token: None,
+            would_have_ended: Default::default(),
         };
         NewSession {
             session: Arc::new(session),

@@ -39,7 +39,8 @@ pub(super) fn add_app(list: &mut List, app: &App, lines: &RuleLines) {
     } = app;
     let key = |setting: &str| format!("apps.{name}.{setting}");
     let line = lines.of_app(name);
-    list.bounds(&format!("apps.{name}"), *bounds, |_| line);
+    list.bounds(&format!("apps.{name}"), bounds.limits, |_| line);
+    list.one(key("mode"), bounds.mode.word());
     list.one(key("on_device_change"), on_device_change.word());
     list.one(key("namespace"), namespace);
     list.many(key("hosts"), hosts);

@@ -35,6 +35,7 @@ fn session(generation: u32) -> Session {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: Default::default(),
     }
 }
 
@@ -174,6 +175,7 @@ fn a_rule_is_told_in_words() {
         ),
         (Rule::Anonymous, "anonymous"),
         (Rule::Adoption, "adoption"),
+        (Rule::Monitor, "monitor"),
     ];
     for (rule, text) in texts {
         assert_eq!(rule_text(&policy(), rule), text);

@@ -7,6 +7,7 @@ use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 use super::{pack, unpack};
 use crate::domain::identity::{Fingerprint, Lineage};
 use crate::domain::policy::{PolicyVersion, RoleName};
+use crate::domain::rehearse::WouldHaveEnded;
 use crate::domain::session::{Companion, CookieScope, Login, Session, UserName};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Token, TokenSeed};
@@ -76,8 +77,9 @@ fn session() -> impl Strategy<Value = Session> {
     let until = option::of(instant());
     let learned = (option::of(login()), option::of(text()), any::<u32>());
     let cookies = (vec(companion(), 0..4), vec(scope(), 0..4));
-    (began, until, learned, cookies, option::of(token())).prop_map(
-        |(began, until, learned, cookies, token)| Session {
+    let last = (option::of(token()), any::<bool>(), option::of(instant()));
+    (began, until, learned, cookies, last).prop_map(
+        |(began, until, learned, cookies, (token, absolute, idle_since))| Session {
             lineage: Lineage::from_bytes(began.0),
             generation: began.1,
             app: began.2,
@@ -89,6 +91,10 @@ fn session() -> impl Strategy<Value = Session> {
             companions: cookies.0,
             scopes: cookies.1,
             token,
+            would_have_ended: WouldHaveEnded {
+                absolute,
+                idle_since,
+            },
         },
     )
 }
@@ -142,6 +148,7 @@ fn a_usual_session_takes_160_bytes_of_the_allocator() {
             domain: None,
         }],
         token: None,
+        would_have_ended: Default::default(),
     };
     let bytes = pack(&session).len();
     assert!(bytes <= 152, "{bytes} bytes, and the allocator adds 8");

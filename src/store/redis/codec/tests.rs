@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::{decode, decode_instant, decode_state, encode, encode_state};
 use crate::domain::identity::{Fingerprint, Lineage, Sid};
 use crate::domain::policy::{PolicyVersion, RoleName};
+use crate::domain::rehearse::WouldHaveEnded;
 use crate::domain::session::{Companion, CookieScope, EndReason, Login, Session, State, UserName};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{Token, TokenSeed};
@@ -24,6 +25,7 @@ fn anonymous() -> Session {
         companions: Vec::new(),
         scopes: Vec::new(),
         token: None,
+        would_have_ended: Default::default(),
     }
 }
 
@@ -51,6 +53,10 @@ fn with_everything() -> Session {
             since: at(1_750_000_000_003),
             offered: Some(at(1_750_000_000_004)),
         }),
+        would_have_ended: WouldHaveEnded {
+            absolute: true,
+            idle_since: Some(at(1_750_000_000_003)),
+        },
         ..anonymous()
     }
 }
