@@ -7,6 +7,7 @@ mod explain;
 mod schema;
 mod serve;
 mod sessions;
+mod simulate;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Show what an edit of a configuration changes
     Diff(diff::DiffArgs),
+    /// Replay access logs under a policy: whom it would have cut, when, and at work
+    Simulate(simulate::SimulateArgs),
     /// Print the JSON Schema from which editors complete a configuration
     Schema,
     /// Try it: a small procurement app behind the gateway, with limits of seconds
@@ -68,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Schema => schema::print(),
         Command::Demo(args) => demo::demo(&args),
         Command::Sessions { command } => sessions::run(command),

@@ -6,7 +6,8 @@
 //! main ─► cli ─► gateway ─► { proxy, admin, sweeper, audit, demo } ─► { explain, routing, store, telemetry, config, clock } ─► domain
 //! ```
 //!
-//! `cli` also has `prove`, which holds a configuration against `standards`; `config` knows their names.
+//! `cli` also has `prove`, which holds a configuration against `standards`, whose names `config` knows; and
+//! `simulate`, which replays recorded requests under a configuration.
 //!
 //! `domain` is the heart: it cannot do I/O, read a clock, wait, log or fail.
 //! One request's way is written down in `proxy::handle`. `fuzz` exists in tests alone.
@@ -26,6 +27,7 @@ pub mod gateway;
 pub mod prove;
 pub mod proxy;
 mod routing;
+pub mod simulate;
 pub mod standards;
 pub mod store;
 pub mod sweeper;

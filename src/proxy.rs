@@ -29,6 +29,7 @@ mod lead_back;
 mod learn;
 mod left;
 mod listener;
+mod logged;
 mod login_refusal;
 mod look_up;
 mod page;

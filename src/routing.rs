@@ -3,6 +3,7 @@
 //! What the proxy asks of a request that came, `explain` asks of one that is only described.
 
 pub(crate) mod client;
+pub(crate) mod known;
 pub(crate) mod names;
 mod passive;
 pub(crate) mod path;
@@ -43,6 +44,8 @@ pub(crate) struct Routed {
     pub(crate) passive_at: Vec<StatusCode>,
     /// Which messages of its client are a person's, where it opens a WebSocket; filled in likewise.
     pub(crate) person_frames: Vec<Arc<FrameRule>>,
+    /// Whether it opens a stream; filled in likewise.
+    pub(crate) opens_stream: bool,
 }
 
 impl Routed {
@@ -242,6 +245,7 @@ fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
         logout,
         passive_at: Vec::new(),
         person_frames: Vec::new(),
+        opens_stream: false,
     }
 }
 

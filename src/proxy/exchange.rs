@@ -32,7 +32,7 @@ use super::snapshot::{AppRuntime, Snapshot};
 use super::token::PresentedToken;
 use super::upstream::AnswerBody;
 use super::way_back::WayBack;
-use super::{head, respond};
+use super::{head, logged, respond};
 
 /// The name under which the gateway and the app log a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -151,11 +151,9 @@ impl Exchange {
             ..self.setting
         };
         if let Some(entry) = &mut self.entry {
-            entry.app = Some(Arc::clone(&app.app.name));
-            entry.route = routed.label.clone();
-            entry.access = Some(routed.rule.access);
-            entry.activity = Some(routed.rule.activity);
-            entry.path = path.to_owned();
+            let policy = &self.snapshot.config.policy;
+            entry.device = policy.device_on_record(self.setting.seen);
+            logged::routed(entry, app, routed, path);
         }
     }
 
@@ -209,6 +207,8 @@ impl Exchange {
         if let Some(entry) = &mut self.entry {
             entry.verdict = verdict;
             entry.reason = stale.map(respond::code);
+            entry.user =
+                session.and_then(|session| logged::pseudonym(app, &self.snapshot, session));
             entry.session = session.cloned();
             let rehearsal = decision
                 .live
@@ -295,7 +295,10 @@ impl Exchange {
         let Some(entry) = &mut self.entry else { return };
         if let Some(session) = lesson.login() {
             entry.happened = Some(Happened::Login);
-            entry.session = Some(Arc::clone(session));
+            let app = self.app.as_ref();
+            entry.user = app.and_then(|app| logged::pseudonym(app, &self.snapshot, session));
+            let before = entry.session.replace(Arc::clone(session));
+            entry.before = before.map(|before| before.lineage);
         }
         if *lesson == Lesson::LoggedOut {
             entry.happened = Some(Happened::Logout);

@@ -14,6 +14,7 @@ use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::event::build::{EventFacts, late_work_event};
+use crate::telemetry::access_log::{Touch, TouchedBy};
 use crate::telemetry::metrics::StoreOp;
 
 use super::Proxy;
@@ -54,7 +55,8 @@ impl Proxy {
         self.tell_until(&shutdown).await;
         for watched in self.streams.look(self.clock.now()) {
             if let Some(held) = watched.held {
-                self.streams.unsaid().touch(watched.key.sid, held.until);
+                let moved = watched.key.moved(held.until);
+                self.streams.unsaid().touch(watched.key.sid, moved);
             }
         }
         let never = CancellationToken::new();
@@ -115,9 +117,18 @@ impl Proxy {
     async fn tell_in_turn(self: Arc<Self>, shutdown: CancellationToken) -> Result<(), StoreError> {
         let unsaid = self.streams.unsaid();
         while !shutdown.is_cancelled() {
-            if let Some((sid, at)) = unsaid.next_touch() {
-                let touched = self.touch(sid, at).await;
-                touched.inspect_err(|_| unsaid.touch(sid, at))?;
+            if let Some((sid, moved)) = unsaid.next_touch() {
+                if let Err(error) = self.touch(sid, moved.at).await {
+                    unsaid.touch(sid, moved);
+                    return Err(error);
+                }
+                self.telemetry.access.touched(Touch {
+                    at: moved.at,
+                    since: moved.since,
+                    by: TouchedBy::Work,
+                    app: &moved.app,
+                    lineage: moved.lineage,
+                });
             } else if let Some((finished, late)) = unsaid.next_late() {
                 let told = self.tell_late(&finished, late).await;
                 told.inspect_err(|_| unsaid.finished_late(finished, late))?;

@@ -12,6 +12,7 @@ use crate::domain::session::Phase;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::op::Touched;
+use crate::telemetry::access_log::{Touch, TouchedBy};
 use crate::telemetry::metrics::StoreOp;
 
 use super::Proxy;
@@ -100,7 +101,17 @@ impl Proxy {
                     .await?
                 {
                     Touched::Superseded(successor) => key.sid = successor,
-                    Touched::Alive | Touched::Ended(_) | Touched::Unknown => return Ok(()),
+                    Touched::Alive => {
+                        self.telemetry.access.touched(Touch {
+                            at,
+                            since: at,
+                            by: TouchedBy::Person,
+                            app: &key.app,
+                            lineage: key.lineage,
+                        });
+                        return Ok(());
+                    }
+                    Touched::Ended(_) | Touched::Unknown => return Ok(()),
                 },
                 Phase::Superseded(successor) => key.sid = successor,
                 // Who watches the streams cuts this one.

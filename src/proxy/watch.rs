@@ -22,6 +22,7 @@ use crate::store::StoreError;
 use super::Proxy;
 use super::hold::{must_touch, shortest_idle};
 use super::stream::registry::{StreamKey, Watched};
+use super::stream::unsaid::Moved;
 
 /// How often streams are held against their sessions. With the time to close a tunnel it stays
 /// within the second that an end may take to reach a stream.
@@ -102,7 +103,11 @@ impl Proxy {
                 if let Some(held) = held
                     && must_touch(*held, stored, idle())
                 {
-                    self.streams.unsaid().touch(key.sid, held.until);
+                    let moved = Moved {
+                        since: stored,
+                        ..key.moved(held.until)
+                    };
+                    self.streams.unsaid().touch(key.sid, moved);
                 }
             }
             Phase::Pending => {}

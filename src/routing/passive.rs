@@ -25,6 +25,7 @@ pub(super) fn settle(
     path: &NormalPath<'_>,
     client: Client,
 ) {
+    routed.opens_stream = client == Client::Upgrade || asks_for_events(parts, client);
     if routed.rule.activity == Activity::Passive {
         return;
     }
@@ -49,7 +50,7 @@ pub(super) fn settle(
         });
         routed.person_frames.extend(frames.cloned());
     }
-    if client == Client::Upgrade || asks_for_events(parts, client) {
+    if routed.opens_stream {
         routed.rule.activity = Activity::Passive;
         routed.passive_at.clear();
     }

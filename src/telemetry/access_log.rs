@@ -21,7 +21,7 @@ use crate::config::Sink;
 use super::lines::{LineSink, append_line};
 use super::metrics::Metrics;
 
-pub use entry::{AccessEntry, Happened};
+pub use entry::{AccessEntry, Happened, Touch, TouchedBy};
 
 /// Requests that wait to be written, at most.
 pub const ENTRIES_WAITING_MAX: usize = 16_384;
@@ -44,6 +44,7 @@ struct Queue {
 
 enum Message {
     Entry(Box<AccessEntry>),
+    Touch(Vec<u8>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -86,6 +87,15 @@ impl AccessLog {
     pub fn record(&self, entry: impl FnOnce() -> AccessEntry) {
         if let Some(queue) = &self.0 {
             queue.push(Message::Entry(Box::new(entry())));
+        }
+    }
+
+    /// A session was touched by what is no request of its own.
+    pub fn touched(&self, touch: Touch<'_>) {
+        if let Some(queue) = &self.0 {
+            let mut line = Vec::new();
+            append_line(&mut line, &touch.line());
+            queue.push(Message::Touch(line));
         }
     }
 
@@ -144,6 +154,7 @@ impl Writer {
             for message in batch.drain(..) {
                 match message {
                     Message::Entry(entry) => append_line(&mut lines, &entry.line()),
+                    Message::Touch(line) => lines.extend_from_slice(&line),
                     Message::Flush(done) => flushed.push(done),
                 }
             }

@@ -8,6 +8,7 @@ mod explained;
 mod monitor;
 mod passive;
 mod reauthentication;
+mod rehearsed;
 mod routes;
 mod token;
 mod work;

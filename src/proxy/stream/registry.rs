@@ -17,7 +17,7 @@ use crate::domain::session::EndReason;
 use crate::domain::time::Timestamp;
 
 use super::signal::CutSignal;
-use super::unsaid::Unsaid;
+use super::unsaid::{Moved, Unsaid};
 use super::work::{Held, Owner, Work};
 
 /// Streams that one gateway runs at a time, at most. More would be more connections than a
@@ -38,6 +38,18 @@ pub(crate) struct StreamKey {
     pub(crate) app: Arc<str>,
     /// The limits of the route that it was opened on.
     pub(crate) route: RouteBounds,
+}
+
+impl StreamKey {
+    /// That its work moved then.
+    pub(crate) fn moved(&self, at: Timestamp) -> Moved {
+        Moved {
+            lineage: self.lineage,
+            app: Arc::clone(&self.app),
+            since: at,
+            at,
+        }
+    }
 }
 
 impl StreamKey {

@@ -5,20 +5,31 @@
 //! a session the latest is kept, and what could not be told comes back.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::domain::identity::Sid;
+use crate::domain::identity::{Lineage, Sid};
 use crate::domain::time::Timestamp;
 
 use super::work::{Finished, Late};
 
-/// Sessions that wait to be touched, at most: as many as may hold streams, some 5 MiB.
+/// Sessions that wait to be touched, at most: as many as may hold streams, some 12 MiB.
 const TOUCHES_MAX: usize = 1 << 17;
 
 /// Pieces of late work that wait to be told to the audit, at most.
 const LATE_MAX: usize = 1 << 14;
+
+/// When the work of a session moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) lineage: Lineage,
+    pub(crate) app: Arc<str>,
+    /// Since when, as far as it is known.
+    pub(crate) since: Timestamp,
+    /// For the last time.
+    pub(crate) at: Timestamp,
+}
 
 /// What waits to be told.
 #[derive(Debug, Default)]
@@ -30,20 +41,23 @@ pub(crate) struct Unsaid {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    touches: BTreeMap<Sid, Timestamp>,
+    touches: BTreeMap<Sid, Moved>,
     late: VecDeque<(Finished, Late)>,
     dropped: u64,
 }
 
 impl Unsaid {
-    /// The session of this id was not idle at this instant.
-    pub(crate) fn touch(&self, sid: Sid, at: Timestamp) {
+    /// The session of this id was not idle when this work moved.
+    pub(crate) fn touch(&self, sid: Sid, moved: Moved) {
         let mut waiting = self.lock();
         let has_room = waiting.touches.len() < TOUCHES_MAX;
         match waiting.touches.get_mut(&sid) {
-            Some(known) => *known = at.max(*known),
+            Some(known) => {
+                known.since = known.since.min(moved.since);
+                known.at = known.at.max(moved.at);
+            }
             None if has_room => {
-                waiting.touches.insert(sid, at);
+                waiting.touches.insert(sid, moved);
             }
             None => waiting.dropped += 1,
         }
@@ -53,7 +67,15 @@ impl Unsaid {
     /// Work is over.
     pub(crate) fn finished(&self, finished: Finished) {
         match finished.late {
-            None => self.touch(finished.of.sid, finished.at),
+            None => self.touch(
+                finished.of.sid,
+                Moved {
+                    lineage: finished.of.lineage,
+                    app: finished.of.app,
+                    since: finished.at,
+                    at: finished.at,
+                },
+            ),
             Some(late) => self.finished_late(finished, late),
         }
     }
@@ -69,7 +91,7 @@ impl Unsaid {
     }
 
     /// A touch that waits.
-    pub(crate) fn next_touch(&self) -> Option<(Sid, Timestamp)> {
+    pub(crate) fn next_touch(&self) -> Option<(Sid, Moved)> {
         self.lock().touches.pop_first()
     }
 
@@ -103,7 +125,7 @@ impl Unsaid {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Finished, LATE_MAX, TOUCHES_MAX, Unsaid};
+    use super::{Finished, LATE_MAX, Moved, TOUCHES_MAX, Unsaid};
     use crate::domain::identity::{Lineage, Sid};
     use crate::domain::time::Timestamp;
     use crate::proxy::stream::work::{Late, Owner};
@@ -118,14 +140,23 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
+    fn moved(since: u64, until: u64) -> Moved {
+        Moved {
+            lineage: Lineage::from_bytes([1; 16]),
+            app: Arc::from("shop"),
+            since: at(since),
+            at: at(until),
+        }
+    }
+
     #[test]
     fn a_session_is_told_the_latest_of_what_waits_once() {
         let unsaid = Unsaid::default();
         for (id, millis) in [(1, 5), (2, 1), (1, 7), (1, 6)] {
-            unsaid.touch(sid(id), at(millis));
+            unsaid.touch(sid(id), moved(millis, millis));
         }
-        assert_eq!(unsaid.next_touch(), Some((sid(1), at(7))));
-        assert_eq!(unsaid.next_touch(), Some((sid(2), at(1))));
+        assert_eq!(unsaid.next_touch(), Some((sid(1), moved(5, 7))));
+        assert_eq!(unsaid.next_touch(), Some((sid(2), moved(1, 1))));
         assert_eq!(unsaid.next_touch(), None);
     }
 
@@ -133,12 +164,12 @@ mod tests {
     fn no_touch_of_a_known_session_is_dropped_and_one_beyond_the_bound_is_counted() {
         let unsaid = Unsaid::default();
         for n in 0..=TOUCHES_MAX {
-            unsaid.touch(sid(n), at(1));
+            unsaid.touch(sid(n), moved(1, 1));
         }
         assert_eq!((unsaid.len(), unsaid.take_dropped()), (TOUCHES_MAX, 1));
-        unsaid.touch(sid(0), at(2));
+        unsaid.touch(sid(0), moved(2, 2));
         assert_eq!(unsaid.take_dropped(), 0);
-        assert_eq!(unsaid.next_touch(), Some((sid(0), at(2))));
+        assert_eq!(unsaid.next_touch(), Some((sid(0), moved(1, 2))));
     }
 
     #[test]

@@ -96,7 +96,6 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 /// What stays of a session, for the field `d`. The same session always gives the same bytes: an
 /// `amend` compares them.
 pub(super) fn encode(session: &Session) -> Vec<u8> {

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde::{Serialize, Serializer};
 
 use crate::domain::access::{Access, Activity};
-use crate::domain::identity::Lineage;
+use crate::domain::identity::{Fingerprint, Lineage};
 use crate::domain::policy::{PolicyVersion, RoleName};
 use crate::domain::session::{EndReason, Session};
 use crate::domain::time::Timestamp;
@@ -34,8 +34,18 @@ pub struct AccessEntry {
     pub app: Option<Arc<str>>,
     /// The route, where one matched.
     pub route: Option<Arc<str>>,
+    /// All of which its route says which requests are meant: by it a replay finds the route again.
+    pub matched: Option<String>,
     /// The session it named, alive or dead; after a login, the new one.
     pub session: Option<Arc<Session>>,
+    /// Whose that is, by a keyed hash that tells users apart and none of their names.
+    pub user: Option<Fingerprint>,
+    /// Of a login, the session that it took the place of.
+    pub before: Option<Lineage>,
+    /// The class of its device, where the policy has classes.
+    pub device: Option<Arc<str>>,
+    /// Whether it opened a stream, or tried to: such a request is passive under any policy.
+    pub stream: bool,
     /// What its route needs.
     pub access: Option<Access>,
     /// Whether it moved the idle clock.
@@ -98,7 +108,12 @@ impl AccessEntry {
             path: String::new(),
             app: None,
             route: None,
+            matched: None,
             session: None,
+            user: None,
+            before: None,
+            device: None,
+            stream: false,
             access: None,
             activity: None,
             verdict: VerdictLabel::Error,
@@ -129,11 +144,18 @@ impl AccessEntry {
             path: &self.path,
             app: self.app.as_deref(),
             route: self.route.as_deref(),
+            matched: self.matched.as_deref(),
             lineage: session.map(|session| Displayed(session.lineage)),
+            before: self.before.map(Displayed),
+            user: self.user.map(Displayed),
+            started_ms: session.map(|session| session.started.as_millis()),
+            until_ms: session.and_then(|session| session.until.map(Timestamp::as_millis)),
+            device: self.device.as_deref(),
             authenticated: session.map(Session::is_authenticated),
             roles: session.map(|session| Roles(session.roles())),
             access: self.access.map(access_word),
             activity: self.activity.map(activity_word),
+            stream: self.stream,
             verdict: self.verdict.as_str(),
             reason: self.reason,
             event: self.happened,
@@ -162,11 +184,18 @@ pub(in crate::telemetry) struct AccessLine<'a> {
     path: &'a str,
     app: Option<&'a str>,
     route: Option<&'a str>,
+    matched: Option<&'a str>,
     lineage: Option<Displayed<Lineage>>,
+    before: Option<Displayed<Lineage>>,
+    user: Option<Displayed<Fingerprint>>,
+    started_ms: Option<u64>,
+    until_ms: Option<u64>,
+    device: Option<&'a str>,
     authenticated: Option<bool>,
     roles: Option<Roles<'a>>,
     access: Option<&'static str>,
     activity: Option<&'static str>,
+    stream: bool,
     verdict: &'static str,
     reason: Option<&'static str>,
     event: Option<Happened>,
@@ -180,6 +209,54 @@ pub(in crate::telemetry) struct AccessLine<'a> {
     bytes_in: Option<u64>,
     bytes_out: u64,
     complete: bool,
+}
+
+/// A touch of a session's idle clock that no request of its own made: work under way, or a person's
+/// message in a WebSocket.
+#[derive(Debug, Clone, Copy)]
+pub struct Touch<'a> {
+    /// Until when its user was active.
+    pub at: Timestamp,
+    /// Since when, as far as the store knew before.
+    pub since: Timestamp,
+    /// By what.
+    pub by: TouchedBy,
+    /// The app.
+    pub app: &'a str,
+    /// The session.
+    pub lineage: Lineage,
+}
+
+/// What touched a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TouchedBy {
+    /// A request that was under way.
+    Work,
+    /// A person's message.
+    Person,
+}
+
+impl Touch<'_> {
+    /// The touch as it is spelled.
+    pub(in crate::telemetry) fn line(&self) -> impl Serialize + use<> {
+        TouchLine {
+            at_ms: self.at.as_millis(),
+            event: self.by,
+            app: self.app.into(),
+            lineage: Displayed(self.lineage),
+            since_ms: self.since.as_millis(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TouchLine {
+    at_ms: u64,
+    event: TouchedBy,
+    app: String,
+    lineage: Displayed<Lineage>,
+    since_ms: u64,
 }
 
 /// Spelled as it is displayed, without a string in between.

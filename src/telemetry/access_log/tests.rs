@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::{AccessEntry, AccessLog, ENTRIES_WAITING_MAX, Happened, Message, Queue};
 use crate::config::Sink;
 use crate::domain::access::{Access, Activity};
-use crate::domain::identity::Lineage;
+use crate::domain::identity::{Fingerprint, Lineage};
 use crate::domain::policy::{PolicyVersion, RoleName};
 use crate::domain::session::{Login, Session, UserName};
 use crate::domain::time::Timestamp;
@@ -49,7 +49,12 @@ fn entry(path: &str) -> AccessEntry {
         path: path.into(),
         app: Some("shop".into()),
         route: None,
+        matched: Some("/orders".into()),
         session: Some(Arc::new(session())),
+        user: Some(Fingerprint::from_bytes([5; 16])),
+        before: None,
+        device: Some("mobile".into()),
+        stream: false,
         access: Some(Access::Authenticated),
         activity: Some(Activity::Active),
         verdict: VerdictLabel::Refuse,
@@ -78,8 +83,10 @@ async fn a_line_holds_what_a_replay_needs_and_no_user() {
     let expected = concat!(
         r#"{"at_ms":1500,"request":"r-1","client":"192.0.2.1","method":"GET","#,
         r#""host":"shop.example","path":"/orders","app":"shop","route":null,"#,
-        r#""lineage":"07070707070707070707070707070707","authenticated":true,"roles":["buyer"],"#,
-        r#""access":"authenticated","activity":"active","verdict":"refuse","#,
+        r#""matched":"/orders","lineage":"07070707070707070707070707070707","before":null,"#,
+        r#""user":"05050505050505050505050505050505","started_ms":1,"until_ms":null,"#,
+        r#""device":"mobile","authenticated":true,"roles":["buyer"],"#,
+        r#""access":"authenticated","activity":"active","stream":false,"verdict":"refuse","#,
         r#""reason":"session_idle_timeout","event":"end","would":null,"status":401,"policy":"00000abc","#,
         r#""total_us":180,"own_us":80,"upstream_us":null,"store_us":100,"bytes_in":null,"#,
         r#""bytes_out":97,"complete":true}"#,

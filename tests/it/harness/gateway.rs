@@ -44,6 +44,9 @@ absolute = "4h"
 users = ["approver"]
 "#;
 
+/// In a policy: the gateway writes an access log.
+pub(crate) const WITH_ACCESS_LOG: &str = "# with an access log\n";
+
 /// A gateway that runs until its test is over.
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
@@ -117,6 +120,23 @@ impl Gateway {
     /// Makes the sweeper look now.
     pub(crate) fn sweep(&self) {
         self.gateway.sweep_now();
+    }
+
+    /// A policy as this gateway would read it.
+    pub(crate) fn parsed(&self, policy: &str) -> Config {
+        config(policy, self.upstream, self.records.path())
+    }
+
+    /// The access log, once it tells of a request for this path: of the last one, so that it tells
+    /// of all.
+    pub(crate) async fn access_log(&self, last: &str) -> String {
+        let path = self.records.path().join("access.log");
+        let last = format!("\"path\":\"{last}\"");
+        eventually("the last line of the access log", async || {
+            let text = std::fs::read_to_string(&path).expect("it was opened at the start");
+            (text.ends_with('\n') && text.contains(&last)).then_some(text)
+        })
+        .await
     }
 
     /// Every line of the audit so far.
@@ -232,6 +252,13 @@ pub(super) fn filled_in(policy: &str, upstream: SocketAddr, records: &Path) -> S
         "[records]\naudit = {:?}\n",
         audit.display().to_string()
     ));
+    if policy.contains(WITH_ACCESS_LOG) {
+        let access = records.join("access.log");
+        text.push_str(&format!(
+            "access_log = {:?}\n",
+            access.display().to_string()
+        ));
+    }
     let upstreams = format!("[[apps]]\nupstreams = [\"http://{upstream}\"]");
     text.push_str(&policy.replace("[[apps]]", &upstreams));
     text
