@@ -294,11 +294,7 @@ impl Exchange {
     pub(crate) fn learned(&mut self, lesson: &Lesson) {
         let Some(entry) = &mut self.entry else { return };
         if let Some(session) = lesson.login() {
-            entry.happened = Some(Happened::Login);
-            let app = self.app.as_ref();
-            entry.user = app.and_then(|app| logged::pseudonym(app, &self.snapshot, session));
-            let before = entry.session.replace(Arc::clone(session));
-            entry.before = before.map(|before| before.lineage);
+            logged::login(entry, self.app.as_deref(), &self.snapshot, session);
         }
         if *lesson == Lesson::LoggedOut {
             entry.happened = Some(Happened::Logout);

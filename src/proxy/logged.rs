@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::identity::Fingerprint;
 use crate::domain::session::Session;
 use crate::routing::Routed;
-use crate::telemetry::access_log::AccessEntry;
+use crate::telemetry::access_log::{AccessEntry, Happened};
 
 use super::snapshot::{AppRuntime, Snapshot};
 
@@ -19,6 +19,19 @@ pub(super) fn routed(entry: &mut AccessEntry, app: &AppRuntime, routed: &Routed,
     entry.activity = Some(routed.rule.activity);
     entry.stream = routed.opens_stream;
     entry.path = path.to_owned();
+}
+
+/// It began a session, which may have taken the place of another one.
+pub(super) fn login(
+    entry: &mut AccessEntry,
+    app: Option<&AppRuntime>,
+    snapshot: &Snapshot,
+    session: &Arc<Session>,
+) {
+    entry.happened = Some(Happened::Login);
+    entry.user = app.and_then(|app| pseudonym(app, snapshot, session));
+    let before = entry.session.replace(Arc::clone(session));
+    entry.before = before.map(|before| before.lineage);
 }
 
 /// A user as the log knows him.

@@ -47,6 +47,7 @@ async fn every_subcommand_helps() {
         "sessions",
         "sessions explain",
         "sessions revoke",
+        "simulate",
     ];
     assert_eq!(helped, known);
 }
@@ -109,4 +110,39 @@ async fn an_unknown_subcommand_is_a_fault_of_whoever_typed_it() {
     let said = curfew(&["sesions"], &[]).await;
     assert_eq!((said.code, &*said.out), (2, ""));
     assert!(said.err.contains("sessions"), "{}", said.err);
+}
+
+#[tokio::test]
+async fn a_log_is_replayed_from_its_file_and_what_cannot_be_tried_fails() {
+    let folder = tempfile::tempdir().expect("a test may write files");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a test may write files");
+        path.display().to_string()
+    };
+    let policy = file(
+        "curfew.toml",
+        "[[listeners]]\naddress = \"127.0.0.1:0\"\n[roles.buyer]\nidle = \"5m\"\nabsolute = \"1h\"\n\
+         users = [\"b\"]\n[[apps]]\nname = \"orders\"\nupstreams = [\"http://127.0.0.1:1\"]\n\
+         session = { id = \"cookie:SID\" }\n",
+    );
+    let bad = file("bad.toml", "[roles]\n");
+    let log = file("access.log", "{\"at_ms\":1767254400000}\nnonsense\n");
+    let empty = file("empty.log", "");
+    for (policy, log, code, out, err) in [
+        (
+            &policy,
+            &log,
+            0,
+            "1 lines could not be read",
+            "access.log:2: ",
+        ),
+        (&policy, &empty, 1, "", "no line of an access log"),
+        (&bad, &log, 78, "", "error"),
+    ] {
+        let said = curfew(&["simulate", "--policy", policy, "--log", log], &[]).await;
+        assert_eq!(said.code, code, "{}", said.err);
+        assert!(said.out.contains(out), "{}", said.out);
+        assert!(said.err.contains(err), "{}", said.err);
+    }
 }
