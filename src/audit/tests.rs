@@ -299,7 +299,7 @@ fn the_documented_lines_are_what_is_written() {
         append_line(&mut spelled, &line(event.at_ms, &event));
         assert_eq!(String::from_utf8(spelled).unwrap().trim_end(), sample);
     }
-    assert_eq!(kinds.len(), 5, "a sample of each kind");
+    assert_eq!(kinds.len(), 6, "a sample of each kind");
 }
 
 #[test]

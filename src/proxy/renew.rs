@@ -66,10 +66,10 @@ fn amendment(exchange: &Exchange, app: &AppRuntime, live: &Live, token: Token) -
         token: Some(token),
         ..(*live.session).clone()
     };
-    let limits = after.limits(policy, Setting::of_app(app.app.bounds));
+    let setting = Setting::of_app(app.app.bounds);
     Amendment {
         before: Arc::clone(&live.session),
-        due: after.earliest_end(&limits, live.last_active),
+        due: after.due(policy, setting, live.last_active),
         after: Arc::new(after),
         event: None,
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use curfew::clock::monotonic;
 use tokio::time::interval;
 
-use crate::it::harness::span;
+use crate::it::harness::{eventually, span};
 use crate::pair::{POLL, Pair, SLOW};
 use crate::{in_time, timed};
 
@@ -42,5 +42,8 @@ async fn an_answer_that_takes_its_time_on_redis_holds_its_session_at_both_gatewa
         ..last_byte
     };
     in_time("the session", since, span("2s"), refused);
-    assert_eq!(pair.ends().len(), 1);
+    let ends = eventually("the end is recorded", async || {
+        Some(pair.ends()).filter(|ends| !ends.is_empty())
+    });
+    assert_eq!(ends.await.len(), 1);
 }

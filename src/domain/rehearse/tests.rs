@@ -5,7 +5,7 @@ use super::{AppBounds, MONITOR_ABSOLUTE, MONITOR_IDLE, Mode, Rehearsal, WouldHav
 use crate::domain::cuts::{Cuts, Scope};
 use crate::domain::identity::Lineage;
 use crate::domain::limits::{Bounds, LimitKind, RoleId, Rule};
-use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
+use crate::domain::policy::{Policy, Role, RoleName};
 use crate::domain::resolve::{Facts, Holder, Setting};
 use crate::domain::session::{EndReason, Login, Phase, Record, Session, State};
 use crate::domain::time::Timestamp;
@@ -62,7 +62,8 @@ fn record(roles: &[&str], last_active: Timestamp, told: WouldHaveEnded) -> Recor
             until: None,
             login: Some(login),
             device: None,
-            policy: PolicyVersion(1),
+            // Whose mapping gave the roles.
+            policy: policy().version,
             companions: Vec::new(),
             scopes: Vec::new(),
             token: None,

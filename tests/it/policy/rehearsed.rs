@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use curfew::config::Config;
+use curfew::domain::device::Seen;
 use curfew::domain::policy::RoleName;
 use curfew::domain::resolve::Holder;
 use curfew::explain::request::Described;
@@ -332,7 +333,7 @@ fn explained(config: &Config, role: &str, target: &str) -> (u64, String) {
     let roles = [RoleName::new(role)];
     let who = Who::Anybody {
         holder: Holder::Authenticated(&roles),
-        device: None,
+        device: Seen::Nobody,
     };
     let headers: [&str; 0] = [];
     let request = Described::new(target, None, &headers).expect("a request");
