@@ -23,6 +23,7 @@ use crate::routing::Routed;
 use super::Proxy;
 use super::body::{Body, RequestBody, Source};
 use super::error::ProxyError;
+use super::exchange::Exchange;
 use super::recipe::{self, Attempt, RequestView};
 use super::snapshot::AppRuntime;
 use super::stream::body::CountedBody;
@@ -47,21 +48,21 @@ const LOGIN_ANSWER_MAX: usize = 256 * 1024;
 
 /// Whose bodies they are.
 pub(crate) struct Bodies<'a> {
-    pub(crate) proxy: &'a Proxy,
-    pub(crate) app: &'a AppRuntime,
+    proxy: &'a Proxy,
+    app: &'a AppRuntime,
     /// The session they pass under.
-    pub(crate) live: Option<&'a Live>,
+    live: Option<&'a Live>,
     /// Whether the request comes from a trusted peer.
-    pub(crate) from_trusted: bool,
+    from_trusted: bool,
     /// How long one may take that is held, or that is too short to be cut. It also bounds how old
     /// the decision on a login is when its body has arrived.
-    pub(crate) within: Duration,
+    within: Duration,
     /// On which terms they are work; none for those of a passive request and for streams.
-    pub(crate) work: Option<Terms>,
+    work: Option<Terms>,
     /// Where they are registered, once one of them is.
-    pub(crate) opened: Option<StreamHandle>,
+    opened: Option<StreamHandle>,
     /// How far a request's body got that is too short to be registered.
-    pub(crate) short_upload: Option<Progress>,
+    short_upload: Option<Progress>,
 }
 
 /// An answer's body, as far as a recipe read it.
@@ -81,7 +82,27 @@ enum Read {
     Beginning(Bytes),
 }
 
-impl Bodies<'_> {
+impl<'a> Bodies<'a> {
+    /// Those of an exchange, none of which has begun.
+    pub(crate) fn new(
+        proxy: &'a Proxy,
+        exchange: &Exchange,
+        app: &'a AppRuntime,
+        live: Option<&'a Live>,
+        work: Option<Terms>,
+    ) -> Self {
+        Self {
+            proxy,
+            app,
+            live,
+            from_trusted: exchange.peer.is_trusted(),
+            within: exchange.snapshot.config.waits.body,
+            work,
+            opened: None,
+            short_upload: None,
+        }
+    }
+
     /// The request's body for the app, and the login that it tries. Held whole only where one of
     /// the login recipes reads it; an answer that a recipe reads is asked for unencoded.
     pub(crate) async fn read_request(

@@ -14,8 +14,8 @@ use crate::domain::session::EndReason;
 use crate::routing::Routed;
 
 use super::Proxy;
-use super::answer_cookies::AnswerCookies;
 use super::bodies::Bodies;
+use super::body::RequestBody;
 use super::carriers::{self, Presented, Strip};
 use super::error::ProxyError;
 use super::exchange::{Exchange, REQUEST_ID};
@@ -27,7 +27,7 @@ use super::respond::{self, Refusal};
 use super::set_cookie;
 use super::snapshot::AppRuntime;
 use super::stream::work::Terms;
-use super::upstream::{AnswerBody, Wait};
+use super::upstream::{AnswerBody, Received, Wait};
 use super::{bind, hand_out, upgrade, way_back};
 
 /// A request that may go on, and why.
@@ -56,17 +56,9 @@ pub(crate) async fn pass_on(
         ..
     } = *admitted;
     let facts = routed.facts(&parts.method, exchange.kind);
-    let may_hold = routed.may_hold(&parts);
-    let mut bodies = Bodies {
-        proxy,
-        app: &app,
-        live: decision.live.as_ref(),
-        from_trusted: exchange.peer.is_trusted(),
-        within: exchange.snapshot.config.waits.body,
-        work: may_hold.then(|| terms(exchange, &routed)),
-        opened: None,
-        short_upload: None,
-    };
+    let work = routed.may_hold(&parts);
+    let work = work.then(|| terms(exchange, &routed));
+    let mut bodies = Bodies::new(proxy, exchange, &app, decision.live.as_ref(), work);
     let (body, attempt) = bodies.read_request(&routed, &mut parts, body).await?;
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);
     dress(exchange, &app, &mut parts, upgrade.is_some());
@@ -76,19 +68,10 @@ pub(crate) async fn pass_on(
     }
 
     let asked_uri = parts.uri.clone();
-    let began = clock::instant();
-    let alarm = &exchange.peer.alarm;
-    let sent = bodies.send(&routed, parts, body, Wait { began, alarm });
-    let (sent, cut) = match sent.await {
-        Ok(sent) => (sent, None),
-        Err(reason) => (Err(ProxyError::EndedAtWork), Some(reason)),
+    let (mut parts, body) = match ask(exchange, &mut bodies, &routed, parts, body).await? {
+        Ok(answer) => answer.into_parts(),
+        Err(ended) => return cut_short(&app, facts, ended),
     };
-    exchange.waited_for_app(clock::instant() - began, &sent);
-    if let Some(reason) = cut {
-        return cut_short(&app, facts, reason);
-    }
-    let (mut parts, body) = sent?.into_parts();
-    bodies.answered();
     if !routed.passive_at.is_empty() {
         let is_passive = routed.passive_at.contains(&parts.status);
         bodies.proved((!is_passive).then(|| terms(exchange, &routed)));
@@ -106,26 +89,12 @@ pub(crate) async fn pass_on(
     }
 
     let (json, body) = bodies.read_answer(attempt.as_ref(), &parts, body).await?;
-    let cookies = AnswerCookies::read(
-        &parts.headers,
-        &app.read_cookies,
-        asked_uri.path(),
-        clock::wall,
-    );
-    let mut head = AnswerHead {
-        parts,
-        cookies,
-        json,
-        asked_uri,
-    };
+    let mut head = AnswerHead::new(parts, json, asked_uri, &app.read_cookies);
     let mut lesson = Lesson::Nothing;
     if head.may_teach(&app.app, &routed, attempt.as_ref()) {
         let asked = asked(exchange, &app, &decision, attempt, routed.logout);
         (head, lesson) = Box::pin(learn_from(proxy, exchange, asked, head)).await?;
-        if let Lesson::LoginRefused(refused) = &lesson {
-            return Ok(exchange.refuse_login(proxy, &app, facts.client, refused));
-        }
-        if let Some(refusal) = in_place_of(&head, &lesson, &app, facts)? {
+        if let Some(refusal) = in_place_of(&head, &lesson, proxy, exchange, &app, facts)? {
             return Ok(refusal);
         }
         // The session that this very answer ended must not cut it.
@@ -138,6 +107,31 @@ pub(crate) async fn pass_on(
     let session = decision.live.as_ref().map(|live| &*live.session);
     hand_out::hand_out(proxy, exchange, &app, session, &lesson, &mut parts);
     Ok(Response::from_parts(parts, body))
+}
+
+/// Sends a request to its app and waits for the head of the answer; or for the end of its session,
+/// whichever comes first.
+async fn ask(
+    exchange: &mut Exchange,
+    bodies: &mut Bodies<'_>,
+    routed: &Routed,
+    parts: request::Parts,
+    body: RequestBody,
+) -> Result<Result<Response<Received>, EndReason>, ProxyError> {
+    let began = clock::instant();
+    let alarm = &exchange.peer.alarm;
+    let sent = bodies.send(routed, parts, body, Wait { began, alarm });
+    let (sent, ended) = match sent.await {
+        Ok(sent) => (sent, None),
+        Err(reason) => (Err(ProxyError::EndedAtWork), Some(reason)),
+    };
+    exchange.waited_for_app(clock::instant() - began, &sent);
+    if let Some(reason) = ended {
+        return Ok(Err(reason));
+    }
+    let answer = sent?;
+    bodies.answered();
+    Ok(Ok(answer))
 }
 
 /// What the client gets whose session ended while the app was at work on his request. Where that
@@ -282,15 +276,24 @@ async fn learn_from(
     Ok((head, lesson))
 }
 
-/// What the client gets in place of an answer whose body tells an id that must not be used. No body
-/// can be delivered in part, and the client would take what it tells for a session.
+/// What the client gets in place of the answer: that its login was refused; or that an id which the
+/// body tells must not be used. No body can be delivered in part, and the client would take what it
+/// tells for a session.
 fn in_place_of(
     head: &AnswerHead,
     lesson: &Lesson,
+    proxy: &Proxy,
+    exchange: &mut Exchange,
     app: &AppRuntime,
     facts: RequestFacts,
 ) -> Result<Option<Response<AnswerBody>>, ProxyError> {
     match lesson {
+        Lesson::LoginRefused(refused) => Ok(Some(exchange.refuse_login(
+            proxy,
+            app,
+            facts.client,
+            refused,
+        ))),
         Lesson::NoRoom if head.tells_id(&app.app) => Err(ProxyError::StoreFull),
         Lesson::Dropped if head.tells_id(&app.app) => {
             let refusal = Refusal {

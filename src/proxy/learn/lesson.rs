@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{Uri, response};
 use serde_json::Value;
 
+use crate::clock;
 use crate::config::app::{App, Source};
 use crate::domain::decide::Live;
 use crate::domain::device::Seen;
@@ -73,6 +74,23 @@ pub(crate) struct AnswerHead {
 }
 
 impl AnswerHead {
+    /// With the cookies of an answer that matter, read.
+    pub(crate) fn new(
+        parts: response::Parts,
+        json: Option<Value>,
+        asked_uri: Uri,
+        read_cookies: &[String],
+    ) -> Self {
+        let cookies =
+            AnswerCookies::read(&parts.headers, read_cookies, asked_uri.path(), clock::wall);
+        Self {
+            parts,
+            cookies,
+            json,
+            asked_uri,
+        }
+    }
+
     /// Whether it can teach anything: most answers cannot.
     pub(crate) fn may_teach(&self, app: &App, routed: &Routed, attempt: Option<&Attempt>) -> bool {
         attempt.is_some()
