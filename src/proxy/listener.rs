@@ -171,7 +171,7 @@ impl Lane {
             None => Box::pin(self.exchange(proxy, peer, stream)).await,
             Some(keys) => {
                 let wait = proxy.snapshot.load().config.waits.handshake;
-                match tls::accept(keys, stream, wait).await {
+                match Box::pin(tls::accept(keys, stream, wait)).await {
                     Ok(stream) => Box::pin(self.exchange(proxy, peer, stream)).await,
                     Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
                 }
