@@ -39,9 +39,9 @@ impl Exchange {
     }
 
     /// Whether a request that was stripped carries a living login: among several ids, since anybody
-    /// can write another one into a link, or one that must be proven anew. An app that saw none of
-    /// them takes its visitor for a stranger, and what it sets for one must not take the place of
-    /// his login.
+    /// can write another one into a link; one that must be proven anew; or one without its token, as
+    /// other sites' requests come. An app that saw none of them takes its visitor for a stranger, and
+    /// what it sets for one must not take the place of his login.
     pub(crate) fn hides_login(&self, verdict: Verdict) -> bool {
         let Verdict::Strip(stale) = verdict else {
             return false;
@@ -50,7 +50,9 @@ impl Exchange {
             let session = found.session.as_ref();
             found.is_alive && session.is_some_and(|session| session.is_authenticated())
         };
-        (self.found.len() > 1 || stale.needs_proof()) && self.found.iter().any(is_login)
+        let lacks_token = matches!(stale, Stale::TokenMissing | Stale::TokenUnknown);
+        (self.found.len() > 1 || stale.needs_proof() || lacks_token)
+            && self.found.iter().any(is_login)
     }
 
     /// Where the cookies of the ids that this request carried are, once it logged in under another

@@ -574,6 +574,35 @@ async fn a_public_page_is_served_without_the_id_where_the_token_is_missing() {
     without_ends(&gateway);
 }
 
+#[tokio::test]
+async fn a_page_that_is_asked_for_without_the_token_does_not_replace_the_login() {
+    let public = "[[apps.routes]]\npath = \"/about\"\naccess = \"public\"\n";
+    let same = FORM_APP.replace("page = \"/login\"", "page = \"same\"");
+    for (policy, path) in [(FORM_APP, "/about"), (&same, "/home")] {
+        let plain = form_app();
+        let app = LegacyApp::start(move |seen| match seen.cookie("JSESSIONID") {
+            None if seen.method == "GET" => {
+                Answer::page("who are you?").set_cookie("JSESSIONID=visitor; Path=/")
+            }
+            _ => plain(seen),
+        })
+        .await;
+        let gateway = Gateway::with(&app, &format!("{policy}{public}{TOKENS}")).await;
+        let mut browser = gateway.browser();
+        browser
+            .submit("/login", "username=buyer&password=buyer")
+            .await;
+        let token = browser.jar.get(COOKIE).expect("it logged in");
+        for value in ["", "garbage"] {
+            browser.jar.put(HOST, COOKIE, value);
+            assert_eq!(browser.open(path).await.text(), "who are you?");
+            assert_eq!(browser.jar.get("JSESSIONID").as_deref(), Some("S1"));
+        }
+        browser.jar.put(HOST, COOKIE, &token);
+        assert_eq!(browser.fetch("/home").await.text(), "hello buyer");
+    }
+}
+
 /// An app whose answers always bind something to the session must not set its token back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_that_renews_its_own_cookies_sets_no_token_back() {
