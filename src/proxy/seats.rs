@@ -87,16 +87,27 @@ impl<'a> Counting<'a> {
         }
     }
 
-    /// Whether a seat is still this login's. Where an id is alive before it is logged in, nothing
-    /// else tells that somebody took the login for one that broke off.
-    pub(crate) async fn holds(&self, admission: Admission) -> Result<bool, StoreError> {
-        match (self, admission) {
-            (Self::By(counted), Admission::On(seat)) => {
-                let held = counted.proxy.store.holds_seat(counted.key, seat);
-                counted.store(held).await
-            }
-            _ => Ok(true),
+    /// Whether this login may stay, whose id was alive before it was logged in and is now written.
+    ///
+    /// A seat that is no longer its own was taken again for the same id, by the same login sent
+    /// twice, or was left by somebody who took the login for one that broke off. It then takes
+    /// another seat: whoever meets that one finds the id logged in, and whoever met the old one came
+    /// before it and is counted.
+    pub(crate) async fn confirm(
+        &self,
+        admission: Admission,
+        sid: Sid,
+        forget_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (Self::By(counted), Admission::On(seat)) = (self, admission) else {
+            return Ok(true);
+        };
+        let held = counted.proxy.store.holds_seat(counted.key, seat);
+        if counted.store(held).await? {
+            return Ok(true);
         }
+        let again = self.admit(sid, forget_at).await?;
+        Ok(again != Admission::Refused)
     }
 
     /// What its refusal would tell; none where nothing is counted.

@@ -177,18 +177,19 @@ async fn log_in_place(
         end(proxy, asked, live, reason).await?;
         return Ok(refused(counting, session, true));
     }
+    let forget_at = new.forget_at;
     let bound = proxy.store.bind(live.sid, bound(asked, live, new));
     match proxy.timed(StoreOp::Bind, bound).await? {
         Touched::Alive => {}
-        Touched::Ended(_) | Touched::Superseded(_) | Touched::Unknown => {
-            return Ok(refused(counting, session, true));
-        }
+        Touched::Ended(_) => return Ok(refused(counting, session, true)),
+        // The same login sent twice, or a rotation: what came first stands, and so does its cookie.
+        Touched::Superseded(_) | Touched::Unknown => return Ok(Lesson::Dropped),
     }
     if live.session.is_authenticated() {
         let reason = EndReason::Reauthenticated;
         proxy.ended(&asked.app, &live.session, reason, asked.now);
     }
-    if !counting.holds(admission).await? {
+    if !counting.confirm(admission, live.sid, forget_at).await? {
         let logged_in = Live {
             session: Arc::clone(session),
             last_active: asked.now,

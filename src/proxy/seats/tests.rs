@@ -17,7 +17,9 @@ use crate::domain::time::Timestamp;
 use crate::proxy::Proxy;
 use crate::proxy::bench::{NOW, app, new, proxy, sid, user};
 use crate::proxy::learn::lesson::Asked;
-use crate::store::op::{Activated, Activation, Created, NewSession};
+use crate::store::op::{
+    Activated, Activation, Bound, Created, NewSession, Touched,
+};
 use crate::store::seat::{NewSeat, Seat};
 
 const FORGET: Timestamp = Timestamp::from_millis(u64::MAX);
@@ -186,13 +188,74 @@ async fn an_id_that_is_kept_over_a_login_is_never_ended_for_another_and_loses_it
     proxy.store.create(sid(1), new(&visitor)).await.unwrap();
     let his = login(&proxy, &asked, 1, ONE);
     let admission = his.admit(sid(1), FORGET).await.unwrap();
-    assert!(his.holds(admission).await.unwrap());
+    assert!(his.confirm(admission, sid(1), FORGET).await.unwrap());
     assert!(!admit(&login(&proxy, &asked, 2, ONE), 2).await);
     assert_eq!(state(&proxy, 1).await, State::Alive);
     proxy.clock.advance(UNDER_WAY_MAX);
     assert!(admit(&login(&proxy, &asked, 3, ONE), 3).await);
     assert_eq!(state(&proxy, 1).await, State::Alive);
-    assert!(!his.holds(admission).await.unwrap(), "it came too late");
+    let Admission::On(seat) = admission else {
+        panic!("it was admitted");
+    };
+    assert!(!proxy.store.holds_seat(key(), seat).await.unwrap());
+}
+
+/// The visitor with the `n`th id, who is about to log in as the buyer under it.
+async fn visits(proxy: &Proxy, n: u8) {
+    let mut visitor = user(proxy, n);
+    Arc::make_mut(&mut visitor).login = None;
+    let created = proxy.store.create(sid(n), new(&visitor)).await.unwrap();
+    assert_eq!(created, Created::Recorded);
+}
+
+/// His login is written.
+async fn is_written(proxy: &Proxy, n: u8) {
+    let session = buyer(proxy, n);
+    let bound = Bound {
+        lineage: session.lineage,
+        session,
+        login: None,
+    };
+    let bound = proxy.store.bind(sid(n), bound).await.unwrap();
+    assert_eq!(bound, Touched::Alive);
+}
+
+#[tokio::test]
+async fn a_login_sent_twice_under_a_kept_id_does_not_lose_its_seat_to_itself() {
+    for limit in [ONE, ONLY_ONE] {
+        let proxy = proxy();
+        let asked = asked(&proxy, None);
+        visits(&proxy, 1).await;
+        let first = login(&proxy, &asked, 1, limit);
+        let admission = first.admit(sid(1), FORGET).await.unwrap();
+        assert!(admit(&login(&proxy, &asked, 1, limit), 1).await);
+        is_written(&proxy, 1).await;
+        assert!(first.confirm(admission, sid(1), FORGET).await.unwrap());
+        assert!(!admit(&login(&proxy, &asked, 2, ONLY_ONE), 2).await);
+    }
+}
+
+#[tokio::test]
+async fn a_kept_id_that_comes_too_late_counts_who_took_its_seat() {
+    for (limit, stays) in [(ONLY_ONE, false), (ONE, true)] {
+        let proxy = proxy();
+        let asked = asked(&proxy, None);
+        visits(&proxy, 1).await;
+        let late = login(&proxy, &asked, 1, limit);
+        let admission = late.admit(sid(1), FORGET).await.unwrap();
+        proxy.clock.advance(UNDER_WAY_MAX);
+        proxy
+            .store
+            .create(sid(2), new(&buyer(&proxy, 2)))
+            .await
+            .unwrap();
+        assert!(admit(&login(&proxy, &asked, 2, limit), 2).await);
+        is_written(&proxy, 1).await;
+        let confirmed = late.confirm(admission, sid(1), FORGET).await.unwrap();
+        assert_eq!(confirmed, stays);
+        let displaced = is_ended(state(&proxy, 2).await, EndReason::Displaced);
+        assert_eq!(displaced, stays, "never both");
+    }
 }
 
 #[tokio::test]

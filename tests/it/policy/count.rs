@@ -352,6 +352,59 @@ async fn an_id_that_the_app_keeps_over_the_login_is_counted_and_dead_where_it_is
     }
 }
 
+/// Of a login that is sent twice neither logs the other one out.
+async fn a_double_click_logs_in(one: &Gateway, other: &Gateway, app: &LegacyApp, gate: &Gate) {
+    let mut browser = one.browser();
+    browser.open("/login").await;
+    let before = app.reached("/login");
+    let clicks = [one, other].map(|gateway| {
+        let mut click = browser.clone().moved_to(gateway.address);
+        tokio::spawn(async move { click.submit("/login", LOGIN).await })
+    });
+    eventually("both logins reach the app", async || {
+        (app.reached("/login") == before + 2).then_some(())
+    })
+    .await;
+    gate.open();
+    for click in clicks {
+        let page = click.await.expect("every login is answered");
+        assert_eq!((page.refusal(), page.status.as_u16()), ("", 302));
+        assert_eq!(page.set_cookies(), Vec::<&str>::new());
+    }
+    is_served(&mut browser).await;
+}
+
+fn same_id_app_behind(gate: &Gate) -> impl Fn(&Seen) -> Answer + Send + Sync + 'static {
+    let (gate, plain) = (gate.clone(), same_id_app());
+    move |seen| match seen.method.as_str() {
+        "POST" => plain(seen).held_by(&gate),
+        _ => plain(seen),
+    }
+}
+
+#[tokio::test]
+async fn a_double_clicked_login_under_a_kept_id_does_not_log_its_user_out() {
+    for on in ["refuse", "displace"] {
+        let gate = Gate::closed();
+        let app = LegacyApp::start(same_id_app_behind(&gate)).await;
+        let gateway = Gateway::with(&app, &keeps_its_id(&policy(1, on))).await;
+        a_double_click_logs_in(&gateway, &gateway, &app, &gate).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nor_does_one_at_two_gateways() {
+    for on in ["refuse", "displace"] {
+        let server = RedisServer::start().await;
+        let gate = Gate::closed();
+        let app = LegacyApp::start(same_id_app_behind(&gate)).await;
+        let policy = server.table("2s") + &keeps_its_id(&policy(1, on));
+        let one = Gateway::live(&app, &policy).await;
+        let other = Gateway::live(&app, &policy).await;
+        a_double_click_logs_in(&one, &other, &app, &gate).await;
+    }
+}
+
 /// Lets a crowd log in at the same moment, at these gateways in turn. Who got in, in any order.
 async fn crowd(gateways: &[&Gateway], size: usize) -> (Vec<Browser>, Vec<Page>) {
     let start = Arc::new(Barrier::new(size));
