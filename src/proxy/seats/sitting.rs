@@ -78,7 +78,7 @@ impl Counted<'_> {
         cuts: &Cuts,
         now: Timestamp,
     ) -> Result<Option<Sitting>, StoreError> {
-        let met = self.judge(seat, &record, cuts, now);
+        let met = self.judge(seat, sid, &record, cuts, now);
         let can_leave = match &met {
             Met::Nobody => return Ok(None),
             Met::Sits { can_leave } => *can_leave,
@@ -105,7 +105,7 @@ impl Counted<'_> {
         Ok(Some(sitting))
     }
 
-    fn judge(&self, seat: Seat, record: &Record, cuts: &Cuts, now: Timestamp) -> Met {
+    fn judge(&self, seat: Seat, sid: Sid, record: &Record, cuts: &Cuts, now: Timestamp) -> Met {
         let session = &record.session;
         let under_way = now.since(seat.taken) < UNDER_WAY_MAX;
         let is_his = session.user() == Some(&self.user);
@@ -120,7 +120,16 @@ impl Counted<'_> {
         let is_carried = self.asked.presented.contains(&seat.sid);
         let config = &self.asked.snapshot.config;
         let setting = Setting::of_app(config.bounds_of(&session.app));
-        match record.phase(&config.policy, setting, cuts, now) {
+        let phase = |record: &Record| record.phase(&config.policy, setting, cuts, now);
+        let met = match phase(record) {
+            // A rotation is under way, or broke off: its session is there like any other.
+            Phase::Pending if sid != seat.sid => phase(&Record {
+                state: State::Alive,
+                ..record.clone()
+            }),
+            met => met,
+        };
+        match met {
             Phase::Ended(_) => Met::Nobody,
             // Rotated more often than anybody follows here; its end does.
             Phase::Superseded(_) => Met::Sits { can_leave: true },

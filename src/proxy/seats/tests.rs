@@ -15,10 +15,10 @@ use crate::domain::seats::{SeatLimit, Seats, WhenFull};
 use crate::domain::session::{EndReason, Session, State, UserName};
 use crate::domain::time::Timestamp;
 use crate::proxy::Proxy;
-use crate::proxy::bench::{NOW, app, new, proxy, sid, user};
+use crate::proxy::bench::{NOW, app, live, new, proxy, sid, user};
 use crate::proxy::learn::lesson::Asked;
 use crate::store::op::{
-    Activated, Activation, Bound, Created, NewSession, Touched,
+    Activated, Activation, Bound, Claim, Claimed, ClaimedBy, Created, NewSession, Touched,
 };
 use crate::store::seat::{NewSeat, Seat};
 
@@ -198,6 +198,60 @@ async fn an_id_that_is_kept_over_a_login_is_never_ended_for_another_and_loses_it
         panic!("it was admitted");
     };
     assert!(!proxy.store.holds_seat(key(), seat).await.unwrap());
+}
+
+/// The buyer's `from`th id is replaced by the `to`th, which is not activated yet.
+async fn rotates(proxy: &Proxy, from: u8, to: u8) {
+    let session = buyer(proxy, from);
+    let claim = Claim {
+        lineage: session.lineage,
+        successor: sid(to),
+        at: NOW,
+        by: ClaimedBy::Succession,
+    };
+    let record = NewSession {
+        pending: true,
+        ..new(&session)
+    };
+    proxy.store.create(sid(to), record).await.unwrap();
+    let claimed = proxy.store.claim(sid(from), claim).await.unwrap();
+    assert!(matches!(claimed, Claimed::Yes { .. }));
+}
+
+async fn comes_alive(proxy: &Proxy, n: u8) -> bool {
+    let activation = Activation {
+        last_active: NOW,
+        due: None,
+        event: None,
+    };
+    let activated = proxy.store.activate(sid(n), activation).await.unwrap();
+    activated == Activated::Yes
+}
+
+#[tokio::test]
+async fn a_rotation_under_way_is_not_taken_for_a_login_that_broke_off() {
+    let proxy = proxy();
+    let asked = asked(&proxy, None);
+    lives(&proxy, 1, NOW).await;
+    proxy.clock.advance(UNDER_WAY_MAX);
+    rotates(&proxy, 1, 2).await;
+    assert!(!admit(&login(&proxy, &asked, 3, ONLY_ONE), 3).await);
+    assert!(comes_alive(&proxy, 2).await);
+}
+
+#[tokio::test]
+async fn a_rotation_that_broke_off_keeps_nobody_out_for_longer_than_its_session() {
+    let proxy = proxy();
+    let asked = asked(&proxy, None);
+    lives(&proxy, 1, NOW).await;
+    rotates(&proxy, 1, 2).await;
+    let limits = live(&proxy, sid(1), &buyer(&proxy, 1)).limits;
+    let just_before = limits.idle.after - Duration::from_millis(1);
+    proxy.clock.advance(just_before);
+    assert!(!admit(&login(&proxy, &asked, 3, ONLY_ONE), 3).await);
+    proxy.clock.advance(Duration::from_millis(1));
+    assert!(admit(&login(&proxy, &asked, 4, ONLY_ONE), 4).await);
+    assert!(!comes_alive(&proxy, 2).await);
 }
 
 /// The visitor with the `n`th id, who is about to log in as the buyer under it.
