@@ -88,9 +88,11 @@ pub(super) async fn rotate(
     let mut session = (*live.session).clone();
     session.companions = companions(asked, Some(&live.session), cookies);
     session.scopes = bind::scopes(&asked.app.app, Some(&live.session), cookies);
-    let new = successor(asked, sid, Arc::new(session), live.last_active);
+    let session = Arc::new(session);
+    let new = successor(asked, sid, Arc::clone(&session), live.last_active);
     match succession::rotate(proxy, live.sid, new).await? {
         Succession::Alive => {
+            follow_token(proxy, asked, live, sid, session).await?;
             proxy.streams.rename(live.session.lineage, live.sid, sid);
             seats::follow(proxy, asked, live, sid).await;
             Ok(Lesson::Rotated)
@@ -98,6 +100,43 @@ pub(super) async fn rotate(
         Succession::Dropped | Succession::Taken | Succession::NoSeat => Ok(Lesson::Dropped),
         Succession::Full => Err(ProxyError::StoreFull),
     }
+}
+
+/// Gives an id that replaced another one the token that this one had come to: what was read of it at
+/// the beginning would set the token back. Nothing changes it any more, and nobody has the new id yet.
+async fn follow_token(
+    proxy: &Proxy,
+    asked: &Asked,
+    live: &Live,
+    to: Sid,
+    before: Arc<Session>,
+) -> Result<(), StoreError> {
+    if asked.app.app.token.is_none() {
+        return Ok(());
+    }
+    let found = proxy
+        .timed(StoreOp::LookUp, proxy.store.look_up(&[live.sid]))
+        .await?;
+    let Some(old) = found.records.into_iter().next().flatten() else {
+        return Ok(());
+    };
+    let token = old.session.token;
+    if old.session.lineage != before.lineage || token == before.token {
+        return Ok(());
+    }
+    let after = Session {
+        token,
+        ..(*before).clone()
+    };
+    let new = successor(asked, to, Arc::new(after), live.last_active);
+    let amendment = Amendment {
+        before,
+        due: new.due.unwrap_or(live.last_active),
+        after: new.session,
+        event: None,
+    };
+    let amended = proxy.store.amend(to, amendment);
+    proxy.timed(StoreOp::Amend, amended).await.map(drop)
 }
 
 /// The answer sets cookies that accompany an id that stays: they belong to it from now on.

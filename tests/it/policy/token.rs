@@ -485,6 +485,38 @@ async fn a_rotation_keeps_the_token_and_a_login_gives_another() {
 }
 
 #[tokio::test]
+async fn a_rotation_that_takes_its_time_does_not_set_the_token_back() {
+    let gate = Gate::closed();
+    let (held_by, plain) = (gate.clone(), form_app());
+    let app = LegacyApp::start(move |seen| match seen.path() {
+        "/rotate" => plain(seen).held_by(&held_by),
+        _ => plain(seen),
+    })
+    .await;
+    let gateway = Gateway::with(&app, &policy()).await;
+    let mut browser = gateway.browser();
+    browser.log_in("buyer").await;
+    let mut copy = browser.clone();
+    let rotating = tokio::spawn(async move {
+        copy.fetch("/rotate").await;
+        copy
+    });
+    eventually("the app is at it", async || {
+        (app.reached("/rotate") > 0).then_some(())
+    })
+    .await;
+    gateway.advance(span("10m"));
+    browser.fetch("/home").await;
+    browser.fetch("/home").await;
+    assert_eq!(held(&browser), Some(3));
+    gate.open();
+    let mut copy = rotating.await.expect("it was answered");
+    assert_eq!(copy.jar.get("JSESSIONID").as_deref(), Some("S2"));
+    gateway.advance(span(OVERLAP));
+    is_refused(&mut copy, "session_token_reuse").await;
+}
+
+#[tokio::test]
 async fn a_login_that_keeps_the_id_gives_a_token_that_is_needed_at_once() {
     let sessions = Sessions::default();
     let app = LegacyApp::start(move |seen| match (seen.method.as_str(), seen.path()) {
