@@ -18,6 +18,10 @@ use super::set_cookie;
 use super::snapshot::AppRuntime;
 use super::token::cookie_name;
 
+/// What caches for everybody obey in place of Cache-Control (RFC 9213; Edge Architecture
+/// Specification 1.0).
+const OVER_CACHE_CONTROL: [&str; 2] = ["cdn-cache-control", "surrogate-control"];
+
 /// Gives the client of an answer the value that it is to have from now on: the first one of a login,
 /// or the next one where this exchange may hand it out.
 pub(super) fn hand_out(
@@ -61,6 +65,9 @@ pub(super) fn hand_out(
         answer
             .headers
             .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        for over in OVER_CACHE_CONTROL {
+            answer.headers.remove(over);
+        }
     }
 }
 
@@ -109,14 +116,18 @@ fn may_carry(
     carrier: &TokenCarrier,
     answer: &response::Parts,
 ) -> bool {
-    let is_shared = tokens(&answer.headers, &CACHE_CONTROL).any(|directive| {
-        let name = directive.split(|byte| *byte == b'=').next();
-        let name = name.unwrap_or_default().trim_ascii();
-        let shared: [&[u8]; 3] = [b"public", b"s-maxage", b"immutable"];
-        shared
-            .iter()
-            .any(|shared| name.eq_ignore_ascii_case(shared))
-    });
+    let told_apart = OVER_CACHE_CONTROL
+        .into_iter()
+        .any(|over| answer.headers.contains_key(over));
+    let is_shared = told_apart
+        || tokens(&answer.headers, &CACHE_CONTROL).any(|directive| {
+            let name = directive.split(|byte| *byte == b'=').next();
+            let name = name.unwrap_or_default().trim_ascii();
+            let shared: [&[u8]; 3] = [b"public", b"s-maxage", b"immutable"];
+            shared
+                .iter()
+                .any(|shared| name.eq_ignore_ascii_case(shared))
+        });
     let took = proxy.clock.now().since(exchange.now);
     !is_shared && answer.status != StatusCode::NOT_MODIFIED && took < carrier.renewal.overlap
 }

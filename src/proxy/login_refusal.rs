@@ -10,6 +10,7 @@ use crate::telemetry::metrics::VerdictLabel;
 
 use super::Proxy;
 use super::exchange::Exchange;
+use super::hand_out;
 use super::learn::lesson::LoginRefused;
 use super::respond::login::{code, refuse_login};
 use super::snapshot::AppRuntime;
@@ -32,6 +33,7 @@ impl Exchange {
                 scopes
                     .iter()
                     .filter_map(|scope| self.expire(scope))
+                    .chain(hand_out::expired(self, app))
                     .collect()
             }
             false => Vec::new(),

@@ -207,6 +207,8 @@ async fn no_value_comes_with_an_answer_that_others_may_keep() {
             "/public" => cached("max-age=60, Public"),
             "/shared" => cached("s-maxage=60"),
             "/immutable" => cached("max-age=60,immutable"),
+            "/cdn" => cached("private").header("cdn-cache-control", "max-age=60"),
+            "/surrogate" => cached("private").header("surrogate-control", "max-age=60"),
             "/unchanged" => Answer::status(304).header("etag", "\"1\""),
             "/private" => cached("private, max-age=60"),
             _ => plain(seen),
@@ -217,7 +219,8 @@ async fn no_value_comes_with_an_answer_that_others_may_keep() {
     let mut browser = gateway.browser();
     browser.log_in("buyer").await;
     gateway.advance(span("10m"));
-    for target in ["/public", "/shared", "/immutable", "/unchanged"] {
+    let shared = ["/public", "/shared", "/immutable", "/cdn", "/surrogate"];
+    for target in shared.into_iter().chain(["/unchanged"]) {
         let page = browser.fetch(target).await;
         assert_eq!((page.refusal(), set(&page)), ("", None), "{target}");
         assert_ne!(page.header("cache-control"), "no-store", "{target}");
