@@ -15,7 +15,8 @@ end
 if (#told - 1) / 2 >= tonumber(ARGV[4]) then
   return told
 end
-if not own or ARGV[5] ~= '1' then
+-- What was taken by the call that is asked again is no earlier than its instant.
+if not own or ARGV[5] ~= '1' or tonumber(own) < tonumber(ARGV[2]) then
   own = string.format('%.0f', math.max(last + 1, tonumber(ARGV[2])))
   redis.call('ZADD', KEYS[1], own, ARGV[1])
 end
