@@ -29,6 +29,15 @@ enum Met {
     Nobody,
 }
 
+/// By what those who are met are judged.
+#[derive(Clone, Copy)]
+struct Judged<'a> {
+    cuts: &'a Cuts,
+    /// The ids that took the place of those that the login's request carried.
+    heirs: &'a [Sid],
+    now: Timestamp,
+}
+
 impl Counted<'_> {
     /// Who sits on these seats; those where nobody does are left. Whoever is past his limits, or
     /// never came alive in time, ends first.
@@ -39,15 +48,29 @@ impl Counted<'_> {
     ) -> Result<Vec<Sitting>, StoreError> {
         let mut sitting = Vec::with_capacity(seats.len());
         let mut left = Vec::new();
+        let mut heirs = Vec::new();
         let mut asked = Vec::with_capacity(seats.len());
         asked.extend(seats.into_iter().map(|seat| (seat, seat.sid)));
         for hop in 0..=SUCCESSORS_MAX {
             if asked.is_empty() {
                 break;
             }
-            let sids: Vec<Sid> = asked.iter().map(|(_, sid)| *sid).collect();
+            let mut sids: Vec<Sid> = asked.iter().map(|(_, sid)| *sid).collect();
+            if hop == 0 {
+                sids.extend(&self.asked.presented);
+            }
             let found = self.proxy.store.look_up(&sids);
             let found = self.proxy.timed(StoreOp::LookUp, found).await?;
+            let presented = found.records.iter().skip(asked.len()).flatten();
+            heirs.extend(presented.filter_map(|record| match record.state {
+                State::Superseded { successor, .. } => Some(successor),
+                State::Pending | State::Alive | State::Ended { .. } => None,
+            }));
+            let judged = Judged {
+                cuts: &found.cuts,
+                heirs: &heirs,
+                now,
+            };
             let mut moved = Vec::new();
             for ((seat, sid), record) in asked.into_iter().zip(found.records) {
                 let Some(record) = record else {
@@ -58,7 +81,7 @@ impl Counted<'_> {
                     State::Superseded { successor, .. } if hop < SUCCESSORS_MAX => {
                         moved.push((seat, successor));
                     }
-                    _ => match self.meet(seat, sid, record, &found.cuts, now).await? {
+                    _ => match self.meet(seat, sid, record, judged).await? {
                         Some(one) => sitting.push(one),
                         None => left.push(seat),
                     },
@@ -75,10 +98,10 @@ impl Counted<'_> {
         seat: Seat,
         sid: Sid,
         record: Record,
-        cuts: &Cuts,
-        now: Timestamp,
+        judged: Judged<'_>,
     ) -> Result<Option<Sitting>, StoreError> {
-        let met = self.judge(seat, sid, &record, cuts, now);
+        let now = judged.now;
+        let met = self.judge(seat, sid, &record, judged);
         let can_leave = match &met {
             Met::Nobody => return Ok(None),
             Met::Sits { can_leave } => *can_leave,
@@ -105,7 +128,8 @@ impl Counted<'_> {
         Ok(Some(sitting))
     }
 
-    fn judge(&self, seat: Seat, sid: Sid, record: &Record, cuts: &Cuts, now: Timestamp) -> Met {
+    fn judge(&self, seat: Seat, sid: Sid, record: &Record, judged: Judged<'_>) -> Met {
+        let Judged { cuts, heirs, now } = judged;
         let session = &record.session;
         let under_way = now.since(seat.taken) < UNDER_WAY_MAX;
         let is_his = session.user() == Some(&self.user);
@@ -117,7 +141,8 @@ impl Counted<'_> {
             };
         }
         let is_own = self.own.contains(&session.lineage);
-        let is_carried = self.asked.presented.contains(&seat.sid);
+        let is_heir = heirs.contains(&seat.sid) || heirs.contains(&sid);
+        let is_carried = is_heir || self.asked.presented.contains(&seat.sid);
         let config = &self.asked.snapshot.config;
         let setting = Setting::of_app(config.bounds_of(&session.app));
         let phase = |record: &Record| record.phase(&config.policy, setting, cuts, now);
@@ -133,6 +158,8 @@ impl Counted<'_> {
             Phase::Ended(_) => Met::Nobody,
             // Rotated more often than anybody follows here; its end does.
             Phase::Superseded(_) => Met::Sits { can_leave: true },
+            // A login sent twice: the one that came first took the place of what both carried.
+            Phase::Pending if is_heir && !is_own => Met::Ends(EndReason::Reauthenticated),
             Phase::Pending if under_way => Met::Sits { can_leave: true },
             Phase::Pending => Met::Ends(EndReason::Displaced),
             Phase::Due(reason) => Met::Ends(reason),

@@ -322,6 +322,24 @@ async fn a_seat_that_leads_to_nobody_is_left() {
 }
 
 #[tokio::test]
+async fn a_login_sent_twice_over_a_visitors_id_is_not_refused_for_itself() {
+    for over in [true, false] {
+        let proxy = proxy();
+        let mut asked = asked(&proxy, None);
+        asked.presented = vec![sid(1)];
+        visits(&proxy, 1).await;
+        rotates(&proxy, 1, 2).await;
+        sits(&proxy, 2, NOW).await;
+        if over {
+            assert!(comes_alive(&proxy, 2).await);
+        }
+        assert!(admit(&login(&proxy, &asked, 3, ONLY_ONE), 3).await);
+        let first = state(&proxy, 2).await;
+        assert!(is_ended(first, EndReason::Reauthenticated), "{first:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_login_that_is_refused_leaves_no_seat() {
     let proxy = proxy();
     let asked = asked(&proxy, None);
