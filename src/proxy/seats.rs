@@ -148,9 +148,26 @@ impl Counted<'_> {
             at: now,
             forget_at,
         };
-        let taken = self
-            .store(self.proxy.store.take_seat(self.key, new))
-            .await?;
+        let (mut own, mut is_free) = self.sit_down(new).await?;
+        if is_free && own.is_none() {
+            // Those who kept it from a seat of its own led to nobody, and are gone.
+            (own, is_free) = self.sit_down(new).await?;
+        }
+        if is_free {
+            return Ok(own);
+        }
+        // An id that the app keeps may be alive until its end is written; dead, it leads to nobody.
+        let live = self.asked.live.as_ref();
+        let is_kept = live.is_some_and(|live| live.sid == sid);
+        let left = own.filter(|_| !is_kept);
+        self.leave(left.as_slice()).await;
+        Ok(None)
+    }
+
+    /// Takes a seat, if there is room for one more to be kept, and tells whether it may stay.
+    async fn sit_down(&self, new: NewSeat) -> Result<(Option<Seat>, bool), StoreError> {
+        let taken = self.proxy.store.take_seat(self.key, new);
+        let taken = self.store(taken).await?;
         let others = match taken.own {
             // Those that came later count this one.
             Some(own) => {
@@ -159,16 +176,7 @@ impl Counted<'_> {
             }
             None => taken.others,
         };
-        let is_free = self.make_room(others, now).await?;
-        if is_free {
-            return Ok(taken.own);
-        }
-        // An id that the app keeps may be alive until its end is written; dead, it leads to nobody.
-        let live = self.asked.live.as_ref();
-        let is_kept = live.is_some_and(|live| live.sid == sid);
-        let left = taken.own.filter(|_| !is_kept);
-        self.leave(left.as_slice()).await;
-        Ok(None)
+        Ok((taken.own, self.make_room(others, new.at).await?))
     }
 
     async fn make_room(&self, mut others: Vec<Seat>, now: Timestamp) -> Result<bool, StoreError> {

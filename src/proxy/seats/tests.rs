@@ -20,7 +20,7 @@ use crate::proxy::learn::lesson::Asked;
 use crate::store::op::{
     Activated, Activation, Bound, Claim, Claimed, ClaimedBy, Created, NewSession, Touched,
 };
-use crate::store::seat::{NewSeat, Seat};
+use crate::store::seat::{NewSeat, SEATS_KEPT_MAX, Seat};
 
 const FORGET: Timestamp = Timestamp::from_millis(u64::MAX);
 
@@ -337,6 +337,21 @@ async fn a_login_sent_twice_over_a_visitors_id_is_not_refused_for_itself() {
         let first = state(&proxy, 2).await;
         assert!(is_ended(first, EndReason::Reauthenticated), "{first:?}");
     }
+}
+
+#[tokio::test]
+async fn seats_that_lead_to_nobody_keep_nobody_out_however_many_they_are() {
+    let proxy = proxy();
+    let asked = asked(&proxy, None);
+    for n in 0..SEATS_KEPT_MAX as u64 {
+        let seat = NewSeat {
+            sid: Sid::from_bytes(u128::from(n + (1 << 32)).to_le_bytes()),
+            at: NOW,
+            forget_at: FORGET,
+        };
+        proxy.store.take_seat(key(), seat).await.unwrap();
+    }
+    assert!(admit(&login(&proxy, &asked, 1, ONLY_ONE), 1).await);
 }
 
 #[tokio::test]
