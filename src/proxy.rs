@@ -4,6 +4,7 @@ mod adopt;
 mod adoption;
 mod alarm;
 mod answer_cookies;
+mod attempted;
 #[cfg(test)]
 mod bench;
 mod bind;

@@ -18,7 +18,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use crate::config::app::{App, HostPattern, LoginRecipe, Page, RequestPattern, RouteRule};
 use crate::config::passive::FrameRule;
 use crate::domain::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
-use crate::domain::proof::{AskedBy, Proof};
+use crate::domain::proof::{AskedBy, LoginStep, Proof};
 
 use path::NormalPath;
 use query::Met;
@@ -131,29 +131,37 @@ pub(crate) fn route(app: &App, parts: &Parts, path: &NormalPath<'_>, client: Cli
     routed
 }
 
-/// What a request asks of its session's login. One that tries a login must be a real one, where
-/// any route of the app would ask for it: an app may answer somebody who is logged in without a
-/// look at his password.
+/// What a request asks of its session's login.
 fn proof(app: &App, routed: &Routed, parts: &Parts, client: Client) -> Proof {
     let is_public = routed.rule.access == Access::Public;
-    let is_attempt = is_public && !routed.logins.is_empty();
     let is_form = match routed.login_page {
         LoginPage::Same => !is_public && client == Client::Navigation && parts.method.is_safe(),
-        LoginPage::Elsewhere => is_public && routed.proof.at_login,
+        LoginPage::Elsewhere => is_public && routed.proof.step == LoginStep::Form,
     };
-    Proof {
-        max_auth_age: match (is_attempt, is_public) {
-            (true, _) => app.freshest,
-            (false, true) => None,
-            (false, false) => routed.rule.max_auth_age,
-        },
+    let proof = Proof {
+        max_auth_age: routed.rule.max_auth_age.filter(|_| !is_public),
         of: None,
-        at_login: is_attempt || is_form,
+        step: match is_form {
+            true => LoginStep::Form,
+            false => LoginStep::Neither,
+        },
         asked_by: match app.may_send_to_login() {
             true => client::asked_by(parts),
             false => AskedBy::User,
         },
+    };
+    match is_attempt(app, routed) {
+        true => proof.at_attempt(app.freshest),
+        false => proof,
     }
+}
+
+/// Whether its head alone tells that a request sends a login, which its answer may then teach:
+/// however its path is spelled, and whatever its access. Where a recipe has conditions on the body,
+/// the proxy asks again once it holds it.
+fn is_attempt(app: &App, routed: &Routed) -> bool {
+    let mut recipes = routed.logins.iter().filter_map(|at| app.logins.get(*at));
+    recipes.any(|recipe| recipe.json.is_empty())
 }
 
 fn by_both_readings(app: &App, parts: &Parts, path: &NormalPath<'_>) -> Routed {
@@ -238,7 +246,10 @@ fn lookup(app: &App, parts: &Parts, path: &str) -> Routed {
         rule,
         login_page,
         proof: Proof {
-            at_login: is_form,
+            step: match is_form {
+                true => LoginStep::Form,
+                false => LoginStep::Neither,
+            },
             ..Proof::default()
         },
         logins,

@@ -18,29 +18,56 @@ pub enum AskedBy {
     Elsewhere,
 }
 
+/// What a request has to do with a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum LoginStep {
+    /// Nothing.
+    #[default]
+    Neither,
+    /// It shows the form.
+    Form,
+    /// It sends one.
+    Attempt,
+}
+
 /// What a request asks of its session's login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Proof {
-    /// A login of this age is too old.
+    /// A login of this age is too old. To one who sends another login, any is: an app may answer
+    /// whoever is logged in without a look at his password.
     pub max_auth_age: Option<Duration>,
     /// The lineage that was told to log in again, at a request that is about to do so.
     pub of: Option<Lineage>,
     /// Whether the request shows the login form, or sends it.
-    pub at_login: bool,
+    pub step: LoginStep,
     /// Who made it.
     pub asked_by: AskedBy,
 }
 
 impl Proof {
+    /// The same of a request that turned out to send a login, in an app of which some route asks
+    /// for one of this age.
+    pub fn at_attempt(self, freshest: Option<Duration>) -> Self {
+        Self {
+            max_auth_age: freshest,
+            step: LoginStep::Attempt,
+            ..self
+        }
+    }
+
     /// Whether the user of a session must prove himself again. Nobody knows how old a login is
     /// that was adopted.
-    pub(super) fn is_due(&self, session: &Session, now: Timestamp) -> bool {
+    pub fn is_due(&self, session: &Session, now: Timestamp) -> bool {
         let Some(login) = &session.login else {
             return false;
         };
-        let is_too_old =
-            |most: Duration| session.until.is_some() || now.since(login.admitted) >= most;
-        self.of == Some(session.lineage) || self.max_auth_age.is_some_and(is_too_old)
+        let is_too_old = |most: Duration| {
+            self.step == LoginStep::Attempt
+                || session.until.is_some()
+                || now.since(login.admitted) >= most
+        };
+        let was_told = self.step != LoginStep::Neither && self.of == Some(session.lineage);
+        was_told || self.max_auth_age.is_some_and(is_too_old)
     }
 
     /// Whether the request may end a session whose user must prove himself again: only one with
@@ -49,7 +76,7 @@ impl Proof {
         let goes_to_login = facts.client == Client::Navigation && facts.access != Access::Public;
         self.asked_by == AskedBy::User
             && facts.activity == Activity::Active
-            && (self.at_login || goes_to_login)
+            && (self.step != LoginStep::Neither || goes_to_login)
     }
 }
 

@@ -348,8 +348,8 @@ fn the_age_that_a_login_may_have_is_told_with_the_route_that_says_so() {
     let policy = POLICY.replacen("[[apps.routes]]", &format!("{routes}[[apps.routes]]"), 1);
     let config = parse_alone(&policy, "curfew.toml");
     let config = config.unwrap_or_else(|faults| panic!("{faults}")).config;
-    let asked = |target: &str| {
-        let request = Described::new(target, None, &[] as &[&str]).unwrap();
+    let asked_with = |method, target: &str| {
+        let request = Described::new(target, method, &[] as &[&str]).unwrap();
         let who = Who::Anybody {
             holder: Holder::Anonymous,
             device: Seen::Nobody,
@@ -359,7 +359,9 @@ fn the_age_that_a_login_may_have_is_told_with_the_route_that_says_so() {
         age.map(|age| (age.after, age.by.requests))
     };
     let age = |after: &str, by: &str| Some((after.to_owned(), by.to_owned()));
+    let asked = |target| asked_with(None, target);
     let strict = "/orders/approve?a=1";
+    assert_eq!(asked_with(Some("POST"), "/orders/login"), age("0s", strict));
     assert_eq!(asked("/orders/approve"), age("10m", "/orders/approve"));
     assert_eq!(asked(strict), age("5m", strict));
     // Some servers take it for the one, some for the other.

@@ -103,6 +103,11 @@ impl<'a> Bodies<'a> {
         }
     }
 
+    /// They pass under no session after all.
+    pub(crate) fn without_session(&mut self) {
+        self.live = None;
+    }
+
     /// The request's body for the app, and the login that it tries. Held whole only where one of
     /// the login recipes reads it; an answer that a recipe reads is asked for unencoded.
     pub(crate) async fn read_request(

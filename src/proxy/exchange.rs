@@ -75,7 +75,7 @@ pub(crate) struct Exchange {
 pub(super) struct FoundId {
     pub(super) sid: Sid,
     pub(super) session: Option<Arc<Session>>,
-    last_active: Option<Timestamp>,
+    pub(super) last_active: Option<Timestamp>,
     pub(super) is_alive: bool,
 }
 
@@ -220,7 +220,7 @@ impl Exchange {
     }
 
     /// A dead id that came back is recorded, one event a request.
-    fn record_refusal(&self, proxy: &Proxy, stale: Stale) {
+    pub(super) fn record_refusal(&self, proxy: &Proxy, stale: Stale) {
         if !stale.is_recorded() {
             return;
         }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, response};
 
 use crate::config::app::App;
 use crate::domain::access::{Activity, RequestFacts};
-use crate::domain::proof::AskedBy;
+use crate::domain::proof::{AskedBy, LoginStep};
 use crate::domain::session::Session;
 use crate::routing::Routed;
 
@@ -17,7 +17,8 @@ use super::way_back::{self, Target, WayBack};
 impl Exchange {
     /// Reads the cookie of a request that is about to log in.
     pub(crate) fn read_way_back(&mut self, app: &App, routed: &Routed, headers: &HeaderMap) {
-        if !app.may_send_to_login() || !routed.proof.at_login {
+        let is_at_login = routed.proof.step != LoginStep::Neither || !routed.logins.is_empty();
+        if !app.may_send_to_login() || !is_at_login {
             return;
         }
         let keys = &self.snapshot.config.keys;
@@ -56,8 +57,10 @@ impl Exchange {
         ]
         .contains(&answer.status);
         let keys = &self.snapshot.config.keys;
+        let sessions = self.found.iter().filter_map(|found| found.session.as_ref());
+        let carried = sessions.into_iter().any(|it| it.lineage == told.lineage);
         if leads_on
-            && let Some(target) = told.target_for(session, app, keys)
+            && let Some(target) = told.target_for(session, app, keys, carried)
             && let Ok(location) = HeaderValue::from_str(target.as_str())
         {
             answer.headers.insert(LOCATION, location);

@@ -56,10 +56,22 @@ pub(crate) async fn pass_on(
         ..
     } = *admitted;
     let facts = routed.facts(&parts.method, exchange.kind);
+    let mut judged_anew = None;
     let work = routed.may_hold(&parts);
     let work = work.then(|| terms(exchange, &routed));
     let mut bodies = Bodies::new(proxy, exchange, &app, decision.live.as_ref(), work);
     let (body, attempt) = bodies.read_request(&routed, &mut parts, body).await?;
+    if let (Some(_), Some(live)) = (&attempt, &decision.live) {
+        let judged = exchange.attempted(proxy, &app, facts, live, &mut parts);
+        judged_anew = Box::pin(judged).await?;
+    }
+    let decision = match &judged_anew {
+        Some(anew) => {
+            bodies.without_session();
+            anew
+        }
+        None => &decision,
+    };
     let upgrade = upgrade::wanted(exchange.kind, &mut parts);
     dress(exchange, &app, &mut parts, upgrade.is_some());
     if !routed.person_frames.is_empty() {
@@ -75,7 +87,7 @@ pub(crate) async fn pass_on(
     if !routed.passive_at.is_empty() {
         let is_passive = routed.passive_at.contains(&parts.status);
         bodies.proved((!is_passive).then(|| terms(exchange, &routed)));
-        Box::pin(proxy.settle_activity(exchange, &app, &decision, is_passive)).await;
+        Box::pin(proxy.settle_activity(exchange, &app, decision, is_passive)).await;
     }
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         // Nothing is learned from it, so an id that it brings would be dead on arrival.
@@ -85,15 +97,21 @@ pub(crate) async fn pass_on(
             client: upgrade,
             person_frames: routed.person_frames,
         };
-        return upgrade::join(proxy, &app, &decision, opened, parts, body);
+        return upgrade::join(proxy, &app, decision, opened, parts, body);
     }
 
     let (json, body) = bodies.read_answer(attempt.as_ref(), &parts, body).await?;
     let mut head = AnswerHead::new(parts, json, asked_uri, &app.read_cookies);
     let mut lesson = Lesson::Nothing;
     if head.may_teach(&app.app, &routed, attempt.as_ref()) {
-        let asked = asked(exchange, &app, &decision, attempt, routed.logout);
+        let asked = asked(exchange, &app, decision, attempt, routed.logout);
         (head, lesson) = Box::pin(learn_from(proxy, exchange, asked, head)).await?;
+        if lesson.login().is_some()
+            && let Verdict::Strip(stale) = decision.verdict
+            && stale.needs_proof()
+        {
+            Box::pin(exchange.end_logins(proxy, &app)).await?;
+        }
         if let Some(refusal) = in_place_of(&head, &lesson, proxy, exchange, &app, facts)? {
             return Ok(refusal);
         }
@@ -103,7 +121,7 @@ pub(crate) async fn pass_on(
         }
     }
     let body = bodies.answer(body, &head.parts.headers).await?;
-    let mut parts = undress(exchange, &app, &decision, &routed, head, &lesson);
+    let mut parts = undress(exchange, &app, decision, &routed, head, &lesson);
     let session = decision.live.as_ref().map(|live| &*live.session);
     hand_out::hand_out(proxy, exchange, &app, session, &lesson, &mut parts);
     Ok(Response::from_parts(parts, body))

@@ -154,14 +154,19 @@ impl WayBack {
         Self::from_bytes(&bytes).filter(|told| now < told.until)
     }
 
-    /// Where a login leads that began this session.
+    /// Where a login leads that began this session. Where no login tells a user, only a request that
+    /// still has an id of the lineage is known to be his: everybody else is nobody too.
     pub(crate) fn target_for(
         &self,
         session: &Session,
         app: &App,
         keys: &Keyring,
+        carried: bool,
     ) -> Option<&Target> {
-        let is_his = self.user == fingerprint(session, app, keys);
+        let is_his = match (self.user, fingerprint(session, app, keys)) {
+            (None, None) => carried,
+            (told, found) => told == found,
+        };
         self.target.as_ref().filter(|_| is_his && app.way_back)
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::device::{DeviceClass, Moved, OnDeviceChange, Seen};
 use crate::domain::identity::{Lineage, Sid};
 use crate::domain::limits::{Bounds, DeviceId};
 use crate::domain::policy::{Policy, PolicyVersion, Role, RoleName};
-use crate::domain::proof::{AskedBy, Proof};
+use crate::domain::proof::{AskedBy, LoginStep, Proof};
 use crate::domain::resolve::Setting;
 use crate::domain::session::{EndReason, Login, Record, Session, State, UserName};
 use crate::domain::time::Timestamp;
@@ -419,7 +419,7 @@ fn a_login_that_is_too_old_ends_with_who_goes_to_the_login_and_is_refused_to_all
         ..own
     };
     let at_login = |proof| Proof {
-        at_login: true,
+        step: LoginStep::Form,
         ..proof
     };
     let script = RequestFacts {
@@ -449,6 +449,8 @@ fn a_login_that_is_too_old_ends_with_who_goes_to_the_login_and_is_refused_to_all
         (elsewhere, PAGE, refused, Write::Nothing),
         (elsewhere, strips, refused, Write::Nothing),
         (elsewhere, in_place, refused, Write::Nothing),
+        (at_login(own), PAGE, refused, ends()),
+        (at_login(elsewhere), PAGE, refused, Write::Nothing),
         (at_login(own), public, stripped, ends()),
         (at_login(elsewhere), public, stripped, Write::Nothing),
     ] {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{AskedBy, Proof};
+use super::{AskedBy, LoginStep, Proof};
 use crate::domain::access::{Access, Activity, Client, LoginPage, OnStale, RequestFacts, Safety};
 use crate::domain::identity::Lineage;
 use crate::domain::policy::PolicyVersion;
@@ -77,8 +77,24 @@ fn whoever_was_told_to_log_in_again_must_though_his_login_is_fresh() {
         let of = Some(Lineage::from_bytes([n; 16]));
         let proof = Proof {
             of,
+            step: LoginStep::Form,
             ..Proof::default()
         };
+        let elsewhere = Proof {
+            step: LoginStep::Neither,
+            ..proof
+        };
+        assert!(!elsewhere.is_due(&session(true), at(2_000)));
+        assert_eq!(proof.is_due(&session(true), at(2_000)), is_due);
+        assert!(!proof.is_due(&session(false), at(2_000)));
+    }
+}
+
+#[test]
+fn no_login_is_new_enough_for_who_sends_another_where_any_route_asks_for_a_new_one() {
+    let most = Some(Duration::from_secs(5));
+    for (freshest, is_due) in [(most, true), (None, false)] {
+        let proof = newer_than(9_000).at_attempt(freshest);
         assert_eq!(proof.is_due(&session(true), at(2_000)), is_due);
         assert!(!proof.is_due(&session(false), at(2_000)));
     }
@@ -94,10 +110,10 @@ fn only_a_person_on_the_way_to_the_login_ends_a_session_by_asking() {
         safety: Safety::Safe,
         login_page: LoginPage::Elsewhere,
     };
-    let may_end = |at_login, facts| {
+    let may_end = |step, facts| {
         let by = |asked_by| {
             let proof = Proof {
-                at_login,
+                step,
                 asked_by,
                 ..Proof::default()
             };
@@ -106,25 +122,28 @@ fn only_a_person_on_the_way_to_the_login_ends_a_session_by_asking() {
         assert!(!by(AskedBy::Elsewhere), "{facts:?}");
         by(AskedBy::User)
     };
-    assert!(may_end(false, facts));
+    assert!(may_end(LoginStep::Neither, facts));
     assert!(may_end(
-        false,
+        LoginStep::Neither,
         RequestFacts {
             safety: Safety::Unsafe,
             ..facts
         }
     ));
     for client in [Client::Script, Client::Upgrade] {
-        assert!(!may_end(false, RequestFacts { client, ..facts }));
+        assert!(!may_end(
+            LoginStep::Neither,
+            RequestFacts { client, ..facts }
+        ));
     }
     let public = RequestFacts {
         access: Access::Public,
         ..facts
     };
-    assert!(!may_end(false, public));
-    assert!(may_end(true, public));
+    assert!(!may_end(LoginStep::Neither, public));
+    assert!(may_end(LoginStep::Form, public));
     assert!(may_end(
-        true,
+        LoginStep::Attempt,
         RequestFacts {
             client: Client::Script,
             ..public
@@ -134,5 +153,5 @@ fn only_a_person_on_the_way_to_the_login_ends_a_session_by_asking() {
         activity: Activity::Passive,
         ..facts
     };
-    assert!(!may_end(false, passive));
+    assert!(!may_end(LoginStep::Neither, passive));
 }

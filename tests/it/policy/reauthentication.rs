@@ -1,5 +1,7 @@
 //! Where a login has to be fresh: who is asked for a new one, what ends by it, and the way back.
 
+mod attempts;
+
 use http::request;
 use serde_json::Value;
 
@@ -504,6 +506,23 @@ async fn the_way_back_is_for_its_user_for_ten_minutes_and_as_it_was_sealed() {
             browser.jar.put(HOST, COOKIE, &changed);
         };
         assert_eq!(leads(tamper, "buyer").await, "/home");
+    }
+}
+
+#[tokio::test]
+async fn where_logins_tell_no_user_only_who_has_the_id_still_is_led_back() {
+    let nameless = policy().replace("user = \"form:username\"\n", "");
+    for keeps_id in [true, false] {
+        let (_app, gateway, mut browser) = no_longer_fresh(&nameless).await;
+        is_sent_to_login(&browser.open("/approvals/7").await);
+        if !keeps_id {
+            browser.open(TO_LOGIN).await;
+        }
+        let form = "username=somebody-else&password=somebody-else";
+        let home = browser.submit("/login", form).await;
+        let leads = if keeps_id { "/approvals/7" } else { "/home" };
+        assert_eq!(home.header("location"), leads);
+        assert_eq!(one_end(&gateway).await["reason"], "reauthenticated");
     }
 }
 
