@@ -57,7 +57,8 @@ pub struct App {
     pub routes: Vec<Route>,
     /// Where no route matches.
     pub fallback: RouteRule,
-    /// The smallest age of a login at which any of its routes asks for a new one.
+    /// The smallest age of a login at which any route asks for a new one, of any app with the same
+    /// sessions.
     pub freshest: Option<Duration>,
     /// Whether who was sent to log in again is led back to where he was.
     pub way_back: bool,

@@ -62,11 +62,11 @@ impl Checker<'_> {
             let trusted = listener.value.trusted_proxies.as_ref();
             trusted.is_some_and(|list| !list.value.is_empty())
         });
-        let apps: Vec<_> = raw
-            .apps
-            .iter()
+        let apps = raw.apps.iter();
+        let mut apps: Vec<_> = apps
             .map(|app| self.app(app, trusts_proxies, &mut rules))
             .collect();
+        fresh::share(&mut apps);
         self.apps_between_them(&raw.apps, &apps);
         let compliance = self.compliance(raw);
         Some(Config {
@@ -78,7 +78,10 @@ impl Checker<'_> {
             devices,
             lines: rules.lines,
             anonymous,
-            apps: apps.into_iter().collect::<Option<_>>()?,
+            apps: apps
+                .into_iter()
+                .map(|app| app.map(Arc::new))
+                .collect::<Option<_>>()?,
             compliance: compliance?,
             records: self.records(raw.records.as_ref())?,
             waits: self.waits(raw.waits.as_ref()),

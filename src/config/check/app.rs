@@ -28,7 +28,7 @@ impl Checker<'_> {
         raw: &At<RawApp>,
         trusts_proxies: bool,
         rules: &mut Rulebook,
-    ) -> Option<Arc<App>> {
+    ) -> Option<App> {
         let app = &raw.value;
         let (name, namespace) = self.names(app);
         if let Some(name) = &name {
@@ -90,7 +90,7 @@ impl Checker<'_> {
                 .roles
                 .iter()
                 .any(|role| role.max_role_age.is_some());
-        Some(Arc::new(App {
+        Some(App {
             name: name?,
             namespace: namespace?,
             hosts: hosts?,
@@ -113,7 +113,7 @@ impl Checker<'_> {
             passivity: passivity?,
             token: token?,
             refusals: refusals?,
-        }))
+        })
     }
 
     /// An app's name and its namespace.

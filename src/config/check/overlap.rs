@@ -1,7 +1,5 @@
 //! What apps must settle between them: names, requests, and ids that look alike.
 
-use std::sync::Arc;
-
 use super::{Checker, items};
 use crate::config::app::{App, HostPattern};
 use crate::config::carrier::Carrier;
@@ -9,7 +7,7 @@ use crate::config::fault::{At, Code, Fault, Place};
 use crate::config::raw::app::RawApp;
 
 impl Checker<'_> {
-    pub(super) fn apps_between_them(&self, raw: &[At<RawApp>], apps: &[Option<Arc<App>>]) {
+    pub(super) fn apps_between_them(&self, raw: &[At<RawApp>], apps: &[Option<App>]) {
         let names = raw.iter().filter_map(|raw| raw.value.name.as_ref());
         self.no_duplicates(
             names.map(|told| (&told.value, &told.place)),
@@ -18,7 +16,7 @@ impl Checker<'_> {
         let apps: Vec<_> = raw
             .iter()
             .zip(apps)
-            .filter_map(|(raw, app)| Some((raw, app.as_deref()?)))
+            .filter_map(|(raw, app)| Some((raw, app.as_ref()?)))
             .collect();
         for (index, (raw, app)) in apps.iter().enumerate() {
             for (earlier_raw, earlier) in &apps[..index] {
