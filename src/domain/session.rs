@@ -209,9 +209,19 @@ impl Session {
 
     /// The same, and what they would be if nothing were only watched. Its `until` always holds.
     pub fn resolve(&self, policy: &Policy, setting: Setting) -> Resolved {
+        self.resolve_with(policy, setting, self.other_roles(policy))
+    }
+
+    /// The same, of one whose user is known to have these other roles by now, or none.
+    fn resolve_with(
+        &self,
+        policy: &Policy,
+        setting: Setting,
+        others: Option<Vec<RoleName>>,
+    ) -> Resolved {
         let facts = self.facts(policy, setting);
         let mut resolved = policy.resolve_both(facts);
-        if let Some(roles) = self.other_roles(policy) {
+        if let Some(roles) = others {
             let holder = Holder::Authenticated(&roles);
             resolved = resolved.and(policy.resolve_both(Facts { holder, ..facts }));
         }
@@ -335,7 +345,8 @@ impl Record {
         if self.session.has_stale_authority(policy, cuts) {
             return Phase::Due(EndReason::RoleChanged);
         }
-        let limits = self.session.limits(policy, setting);
+        // Its roles were just found to be what they were.
+        let limits = self.session.resolve_with(policy, setting, None).enforced;
         let left = self.left(&limits, now);
         if left.absolute.is_zero() {
             return Phase::Due(match limits.absolute.rule {
