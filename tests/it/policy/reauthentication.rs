@@ -512,6 +512,8 @@ async fn the_way_back_is_for_its_user_for_ten_minutes_and_as_it_was_sealed() {
 #[tokio::test]
 async fn where_logins_tell_no_user_only_who_has_the_id_still_is_led_back() {
     let nameless = policy().replace("user = \"form:username\"\n", "");
+    let roles = "[roles.buyer]\nidle = \"1h\"\nabsolute = \"8h\"\nusers = [\"buyer\"]\n";
+    let nameless = format!("{roles}{nameless}");
     for keeps_id in [true, false] {
         let (_app, gateway, mut browser) = no_longer_fresh(&nameless).await;
         is_sent_to_login(&browser.open("/approvals/7").await);
