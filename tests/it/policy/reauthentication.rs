@@ -516,13 +516,16 @@ async fn where_logins_tell_no_user_only_who_has_the_id_still_is_led_back() {
     let nameless = format!("{roles}{nameless}");
     for keeps_id in [true, false] {
         let (_app, gateway, mut browser) = no_longer_fresh(&nameless).await;
-        is_sent_to_login(&browser.open("/approvals/7").await);
+        let request = script(browser.request("POST", "/approvals/7"));
+        let request = request.header("referer", format!("http://{HOST}/cart"));
+        let page = browser.keep("/approvals/7", request, "{}").await;
+        assert_eq!(page.refusal(), CODE);
         if !keeps_id {
             browser.open(TO_LOGIN).await;
         }
         let form = "username=somebody-else&password=somebody-else";
         let home = browser.submit("/login", form).await;
-        let leads = if keeps_id { "/approvals/7" } else { "/home" };
+        let leads = if keeps_id { "/cart" } else { "/home" };
         assert_eq!(home.header("location"), leads);
         assert_eq!(one_end(&gateway).await["reason"], "reauthenticated");
     }
