@@ -90,7 +90,12 @@ pub enum Happened {
 impl Line {
     /// The line that is written so; an error says what is wrong with it.
     pub fn read(text: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(text).map_err(|error| error.to_string())
+        let line: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let told = [Some(line.at_ms), line.started_ms, line.until_ms, line.since_ms];
+        match told.into_iter().flatten().max().map(Timestamp::from_millis) {
+            Some(latest) if latest > Timestamp::LAST => Err("it tells of no year of ours".into()),
+            _ => Ok(line),
+        }
     }
 
     /// When it was decided.

@@ -136,7 +136,14 @@ impl<'a> Replay<'a> {
                     let at = record.session.earliest_end(&limits, record.last_active);
                     self.end(lineage, (reason, at), limits, on_end);
                 }
-                Phase::Live { left, .. } => self.look_again(lineage, due.plus(left)),
+                Phase::Live { left, .. } => {
+                    let next = due.plus(left);
+                    self.look_again(lineage, next);
+                    // At the end of time there is no later instant.
+                    if next <= due {
+                        return;
+                    }
+                }
                 Phase::Ended(_) | Phase::Superseded(_) | Phase::Pending => {}
             }
         }

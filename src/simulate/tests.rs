@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::config::load::parse_alone;
 use crate::domain::access::Activity;
 use crate::domain::session::EndReason;
+use crate::domain::time::Timestamp;
 
 const POLICY: &str = r#"
 [[listeners]]
@@ -162,6 +163,36 @@ fn broken_lines_are_counted_and_the_first_are_shown() {
         "{:?}",
         tally.broken
     );
+}
+
+#[test]
+fn an_instant_that_no_calendar_has_never_stops_the_report() {
+    let last = Timestamp::LAST.as_millis();
+    let told = ["at_ms", "started_ms", "until_ms", "since_ms"];
+    for (name, is_read) in told.iter().flat_map(|name| [(*name, true), (*name, false)]) {
+        let told = last + u64::from(!is_read);
+        let line = match name {
+            "at_ms" => format!("{{\"at_ms\":{told}}}"),
+            _ => format!("{{\"at_ms\":1,\"{name}\":{told}}}"),
+        };
+        assert_eq!(Line::read(line.as_bytes()).is_ok(), is_read, "{line}");
+    }
+    let beyond = request(last + 1 - BEGAN, 1, "");
+    let at_last = login(last - BEGAN, 2);
+    let (_, tally) = run(&[&(login(0, 1) + &beyond + &at_last)]);
+    assert_eq!((tally.broken.lines, tally.lines), (1, 2));
+    assert!(text(&tally).contains("9999-12-31T23:59:59Z"));
+}
+
+#[test]
+fn a_session_at_the_end_of_time_is_not_looked_at_for_ever() {
+    let config = config();
+    let mut replay = Replay::under(&config, OPTIONS);
+    let line = login(0, 1).replace(&BEGAN.to_string(), &u64::MAX.to_string());
+    // Not as a log is read: there it is refused.
+    let line: Line = serde_json::from_str(&line).unwrap();
+    replay.take(&line, &mut |_| ());
+    assert_eq!(replay.finish(&mut |_| ()).alive_at_the_end, 1);
 }
 
 #[test]

@@ -15,9 +15,6 @@ use crate::domain::time::Timestamp;
 /// Records name users and addresses: the gateway writes them, its group may read them.
 const FILE_MODE: u32 = 0o640;
 
-/// The last instant that RFC 3339 can spell: 9999-12-31T23:59:59.999Z.
-const LAST_INSTANT_MS: u64 = 253_402_300_799_999;
-
 /// Appends a record as one line.
 pub(crate) fn append_line<T: Serialize>(lines: &mut Vec<u8>, record: &T) {
     let mut serializer = Serializer::with_formatter(&mut *lines, OneLine);
@@ -29,7 +26,7 @@ pub(crate) fn append_line<T: Serialize>(lines: &mut Vec<u8>, record: &T) {
 
 /// An instant as RFC 3339, in UTC, with milliseconds.
 pub(crate) fn rfc_3339(at: Timestamp) -> String {
-    let since = Duration::from_millis(at.as_millis().min(LAST_INSTANT_MS));
+    let since = Duration::from_millis(at.min(Timestamp::LAST).as_millis());
     humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + since).to_string()
 }
 
