@@ -30,6 +30,9 @@ pub(super) const LIVES_MAX: usize = 200_000;
 /// How long one that ended is remembered, for its user may come back.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How far behind its start a session's first line may be and still tell how it began.
+const BEGINNING: Duration = Duration::from_secs(30);
+
 /// Who hears of ends.
 type OnEnd<'a> = &'a mut dyn FnMut(&Predicted);
 
@@ -283,11 +286,16 @@ impl<'a> Replay<'a> {
         let authenticated = line.authenticated.unwrap_or_default();
         let role = self.tally.role_of(authenticated, held);
         let is_before = self.began.is_none_or(|began| started < began);
-        // When its user was active last is not known of one that began before the log.
-        let last_active = if is_before { at } else { started };
+        // Before the log, or before it was forgotten, nobody knows when its user was active last.
+        let is_met_late = line.happened() != Happened::Login && at.since(started) > BEGINNING;
+        let last_active = if is_before || is_met_late {
+            at
+        } else {
+            started
+        };
         self.tally.begun_before += u64::from(is_before);
         let version = self.policy.version;
-        let life = Life::first_seen(line, version, lineage, role, last_active);
+        let mut life = Life::first_seen(line, version, lineage, role, last_active);
         self.tally.began(role, life.user);
         while self.lives.len() >= self.lives_max
             && let Some((_, next)) = self.due.pop_first()
@@ -296,7 +304,16 @@ impl<'a> Replay<'a> {
             self.tally.forgotten += 1;
         }
         let setting = self.setting_of(&life.record.session.app);
-        let due = life.record.session.due(&self.policy, setting, last_active);
+        let mut due = life.record.session.due(&self.policy, setting, last_active);
+        match line.really() {
+            Really::TurnedAway(_) if is_met_late => life.standing = Standing::Over,
+            // That end came before the log, or was counted before it was forgotten.
+            Really::Served if is_met_late && due <= at => {
+                life.begin_again(at);
+                due = life.record.session.due(&self.policy, setting, at);
+            }
+            _ => {}
+        }
         self.lives.insert(lineage, life);
         self.look_again(lineage, due);
     }

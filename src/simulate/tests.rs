@@ -65,6 +65,10 @@ fn login(at: u64, session: u64) -> String {
 }
 
 fn run(logs: &[&str]) -> (Vec<Predicted>, Tally) {
+    run_under(&config(), logs)
+}
+
+fn run_under(config: &Config, logs: &[&str]) -> (Vec<Predicted>, Tally) {
     let logs = logs.iter().enumerate().map(|(index, log)| Log {
         name: format!("log-{index}"),
         reader: Box::new(log.as_bytes()),
@@ -72,7 +76,7 @@ fn run(logs: &[&str]) -> (Vec<Predicted>, Tally) {
     let mut logs = Logs::open(logs.collect()).unwrap();
     let mut ends = Vec::new();
     let on_end = |end: &Predicted| ends.push(end.clone());
-    let tally = simulate(&config(), OPTIONS, &mut logs, on_end, |_| ()).unwrap();
+    let tally = simulate(config, OPTIONS, &mut logs, on_end, |_| ()).unwrap();
     (ends, tally)
 }
 
@@ -193,6 +197,30 @@ fn a_session_at_the_end_of_time_is_not_looked_at_for_ever() {
     let line: Line = serde_json::from_str(&line).unwrap();
     replay.take(&line, &mut |_| ());
     assert_eq!(replay.finish(&mut |_| ()).alive_at_the_end, 1);
+}
+
+#[test]
+fn no_end_is_counted_again_for_who_returns_after_being_forgotten() {
+    const DAY: u64 = 24 * 60 * MINUTE;
+    // The other one's line makes the day pass.
+    for back in [DAY + 11 * MINUTE, 3 * DAY] {
+        let log = login(0, 1)
+            + &login(DAY + 10 * MINUTE, 2)
+            + &request(back, 1, "")
+            + &request(back + MINUTE, 1, "");
+        let (ends, tally) = run(&[&log]);
+        let lineage = format!("{:032x}", 1);
+        let of_one = ends.iter().filter(|end| end.lineage == lineage);
+        assert_eq!((of_one.count(), tally.roles[0].at_work), (1, 0), "{back}");
+    }
+}
+
+#[test]
+fn nobody_who_is_first_met_at_an_end_is_said_to_have_gone_on() {
+    let refused = request(15 * MINUTE, 1, ",\"reason\":\"session_idle_timeout\"");
+    let log = login(0, 2) + &refused.replace("forward", "refuse");
+    let told = &run(&[&log]).1.roles[0];
+    assert_eq!((told.really_turned_away, told.would_have_gone_on), (1, 0));
 }
 
 #[test]
