@@ -91,7 +91,12 @@ impl Line {
     /// The line that is written so; an error says what is wrong with it.
     pub fn read(text: &[u8]) -> Result<Self, String> {
         let line: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-        let told = [Some(line.at_ms), line.started_ms, line.until_ms, line.since_ms];
+        let told = [
+            Some(line.at_ms),
+            line.started_ms,
+            line.until_ms,
+            line.since_ms,
+        ];
         match told.into_iter().flatten().max().map(Timestamp::from_millis) {
             Some(latest) if latest > Timestamp::LAST => Err("it tells of no year of ours".into()),
             _ => Ok(line),
@@ -168,10 +173,9 @@ impl Line {
             Some(reason @ (EndReason::IdleTimeout | EndReason::AbsoluteTimeout)) => {
                 Really::TurnedAway(reason)
             }
-            // The same word for a session that ended and for one that has to log in there.
-            Some(EndReason::DeviceChanged) if self.event.as_deref() != Some("end") => {
-                Really::Refused
-            }
+            // The same words for a session that ended and for one that has to log in there.
+            _ if self.event.as_deref() == Some("end") => Really::EndedOtherwise,
+            Some(EndReason::DeviceChanged) => Really::Refused,
             Some(_) => Really::EndedOtherwise,
             None if word == "logged_out" => Really::EndedOtherwise,
             None => Really::Refused,

@@ -224,6 +224,16 @@ fn nobody_who_is_first_met_at_an_end_is_said_to_have_gone_on() {
 }
 
 #[test]
+fn no_idle_end_is_predicted_of_a_session_that_ended_for_a_proof() {
+    for (event, ends) in [("null", 1), ("\"end\"", 0)] {
+        let more = format!(",\"reason\":\"reauthentication_required\",\"event\":{event}");
+        let refused = request(MINUTE, 1, &more).replace("forward", "refuse");
+        let log = login(0, 1) + &refused + &login(20 * MINUTE, 2);
+        assert_eq!(run(&[&log]).0.len(), ends, "{event}");
+    }
+}
+
+#[test]
 fn a_compressed_log_is_refused_with_what_to_do() {
     let log = Log {
         name: "access.log.1.gz".into(),
