@@ -180,7 +180,8 @@ impl<'a> Replay<'a> {
         let (role, user) = (life.role, life.user);
         self.tally.ended(role, user, (reason, at));
         let kind = match reason {
-            EndReason::AbsoluteTimeout => LimitKind::Absolute,
+            // A role that was learned too long ago has an absolute timeout of its own.
+            EndReason::AbsoluteTimeout | EndReason::RoleChanged => LimitKind::Absolute,
             _ => LimitKind::Idle,
         };
         let rule = rule_text(&self.policy, limits.of(kind).rule);

@@ -27,6 +27,8 @@ pub fn text(tally: &Tally) -> String {
         "ends",
         "idle",
         "absolute",
+        "device",
+        "role age",
         "first",
         "last",
     ]);
@@ -65,6 +67,8 @@ fn would_be(role: &RoleTally, users_complete: bool) -> Vec<String> {
         role.ends.all().to_string(),
         role.ends.idle_timeout.to_string(),
         role.ends.absolute_timeout.to_string(),
+        role.ends.device_changed.to_string(),
+        role.ends.role_changed.to_string(),
         instant(role.first_ms),
         instant(role.last_ms),
     ]

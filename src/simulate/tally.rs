@@ -109,12 +109,14 @@ pub struct Ends {
     pub absolute_timeout: u64,
     /// Because of another device.
     pub device_changed: u64,
+    /// Because what a login told of a role was too old.
+    pub role_changed: u64,
 }
 
 impl Ends {
     /// All of them.
     pub fn all(&self) -> u64 {
-        self.idle_timeout + self.absolute_timeout + self.device_changed
+        self.idle_timeout + self.absolute_timeout + self.device_changed + self.role_changed
     }
 }
 
@@ -153,6 +155,7 @@ impl Tally {
         match reason {
             EndReason::AbsoluteTimeout => told.ends.absolute_timeout += 1,
             EndReason::DeviceChanged => told.ends.device_changed += 1,
+            EndReason::RoleChanged => told.ends.role_changed += 1,
             _ => told.ends.idle_timeout += 1,
         }
         let at = at.as_millis();

@@ -234,6 +234,21 @@ fn no_idle_end_is_predicted_of_a_session_that_ended_for_a_proof() {
 }
 
 #[test]
+fn an_end_by_the_age_of_a_role_is_not_counted_as_an_idle_one() {
+    let policy = POLICY.replace("users =", "max_role_age = \"5m\"\nusers =");
+    let config = parse_alone(&policy, "curfew.toml").unwrap().config;
+    let log = login(0, 1) + &request(6 * MINUTE, 1, "");
+    let (ends, tally) = run_under(&config, &[&log]);
+    let told = tally.roles[0].ends;
+    assert_eq!(
+        (told.role_changed, told.idle_timeout, told.all()),
+        (1, 0, 1)
+    );
+    assert_eq!(ends[0].reason, "role_changed");
+    assert!(ends[0].rule.contains("max_role_age"), "{}", ends[0].rule);
+}
+
+#[test]
 fn a_compressed_log_is_refused_with_what_to_do() {
     let log = Log {
         name: "access.log.1.gz".into(),
