@@ -118,17 +118,20 @@ impl Proxy {
         let unsaid = self.streams.unsaid();
         while !shutdown.is_cancelled() {
             if let Some((sid, moved)) = unsaid.next_touch() {
-                if let Err(error) = self.touch(sid, moved.at).await {
-                    unsaid.touch(sid, moved);
-                    return Err(error);
+                match self.touch(sid, moved.at).await {
+                    Ok(true) => self.telemetry.access.touched(Touch {
+                        at: moved.at,
+                        since: moved.since,
+                        by: TouchedBy::Work,
+                        app: &moved.app,
+                        lineage: moved.lineage,
+                    }),
+                    Ok(false) => {}
+                    Err(error) => {
+                        unsaid.touch(sid, moved);
+                        return Err(error);
+                    }
                 }
-                self.telemetry.access.touched(Touch {
-                    at: moved.at,
-                    since: moved.since,
-                    by: TouchedBy::Work,
-                    app: &moved.app,
-                    lineage: moved.lineage,
-                });
             } else if let Some((finished, late)) = unsaid.next_late() {
                 let told = self.tell_late(&finished, late).await;
                 told.inspect_err(|_| unsaid.finished_late(finished, late))?;
