@@ -148,6 +148,11 @@ impl Limit {
         rule: Rule::Ceiling,
     };
 
+    /// Whether any rule gave it.
+    pub(super) fn is_set(&self) -> bool {
+        self.after < Duration::MAX
+    }
+
     fn tighten(&mut self, after: Option<Duration>, rule: Rule) {
         if let Some(after) = after
             && after < self.after

@@ -114,7 +114,8 @@ impl Policy {
 
     /// The same, and what they would be if nothing were only watched.
     ///
-    /// Where anything is, a bound holds that is not shorter than what it stands in for.
+    /// Where anything is, and nothing enforced bounds a session, a bound holds that is not shorter
+    /// than what it stands in for.
     pub fn resolve_both(&self, facts: Facts<'_>) -> Resolved {
         let (mut enforced, mut all) = (Limits::UNBOUNDED, Limits::UNBOUNDED);
         let mut is_watched = false;
@@ -132,12 +133,26 @@ impl Policy {
                 idle: Some(MONITOR_IDLE.max(all.idle.after)),
                 absolute: Some(MONITOR_ABSOLUTE.max(all.absolute.after)),
             };
+            let enforced_too = self.lasting(facts);
+            let bound = bound.only(|kind| !enforced_too.of(kind).is_set());
             enforced.tighten(bound, Rule::Monitor);
         }
         Resolved {
             enforced,
             watched: (is_watched && !all.is_as_long_as(&enforced)).then_some(all),
         }
+    }
+
+    /// The enforced limits that hold wherever its user goes: those of routes do not.
+    fn lasting(&self, facts: Facts<'_>) -> Limits {
+        let mut lasting = Limits::UNBOUNDED;
+        self.ask(facts, |candidate| {
+            let lasts = !matches!(candidate.rule, Rule::Route(_));
+            if candidate.applies && candidate.mode == Mode::Enforce && lasts {
+                lasting.tighten(candidate.bounds, candidate.rule);
+            }
+        });
+        lasting
     }
 
     /// Every rule that has a say, in the order in which equal ones get the credit.

@@ -241,3 +241,19 @@ fn a_cut_ends_what_is_only_watched() {
     let phase = approver.phase(&policy(), monitored(Bounds::default()), &cuts, at(2));
     assert_eq!(phase, Phase::Due(EndReason::Revoked));
 }
+
+#[test]
+fn no_stand_in_tightens_what_is_enforced() {
+    let day = 24 * 60 * 60;
+    let mut policy = policy();
+    policy.roles[0] = role("buyer", 3 * day, 30 * day, Mode::Enforce);
+    let both = record(&["buyer", "approver"], at(0), WouldHaveEnded::default());
+    let limits = both.session.limits(&policy, Setting::default());
+    let buyer = Rule::Role(RoleId::at(0), None);
+    assert_eq!(
+        (limits.idle.after, limits.idle.rule),
+        (seconds(3 * day), buyer)
+    );
+    let absolute = limits.absolute;
+    assert_eq!((absolute.after, absolute.rule), (seconds(30 * day), buyer));
+}
