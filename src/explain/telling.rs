@@ -66,7 +66,7 @@ impl Telling<'_> {
                 Some(limit) if limit.rule == candidate.rule => {
                     "watched, not enforced: the shortest of those that apply"
                 }
-                _ => "watched, not enforced: another is as short",
+                _ => "watched, not enforced: another is as short or shorter",
             };
             return (false, why.to_owned());
         }

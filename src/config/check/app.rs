@@ -64,7 +64,7 @@ impl Checker<'_> {
             limits: bounds,
             mode: self.mode(
                 app.mode.as_ref(),
-                "no limit but that of [anonymous] ends a session here",
+                "of the limits only those of [anonymous], max_role_age and adopt_until end a session here",
             ),
         };
         let place = AppPlace {
