@@ -3,6 +3,7 @@
 mod adopt;
 mod adoption;
 mod alarm;
+mod amend;
 mod answer_cookies;
 mod attempted;
 #[cfg(test)]

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use crate::domain::access::RequestFacts;
-use crate::domain::decide::{Decision, Live, Stale, Verdict, decide_stale};
+use crate::domain::decide::{Decision, Live, Verdict, decide_stale};
 use crate::domain::device::Moved;
 use crate::domain::resolve::Setting;
 use crate::domain::session::Session;
 use crate::store::StoreError;
 use crate::store::event::build::{EventFacts, device_event};
-use crate::store::op::{Amended, Amendment};
-use crate::telemetry::metrics::StoreOp;
+use crate::store::op::Amendment;
 
 use super::Proxy;
+use super::amend::Outcome;
 use super::exchange::Exchange;
 use super::snapshot::AppRuntime;
 
@@ -38,23 +38,17 @@ impl Proxy {
             (Some(live), Verdict::Forward) if live.moved != Moved::No => live,
             _ => return Ok(Followed::Decided(decision)),
         };
-        let (sid, amendment) = (live.sid, amendment(exchange, app, live));
-        let after = Arc::clone(&amendment.after);
-        let call = self.store.amend(sid, amendment);
-        let stale = match self.asked(exchange, StoreOp::Amend, call).await? {
-            Amended::Yes => {
-                live.session = after;
+        let amendment = amendment(exchange, app, live);
+        Ok(match self.amend(exchange, live, amendment).await? {
+            Outcome::Written => {
                 if live.moved == Moved::Yes {
                     self.telemetry.events.outbox_grew();
                 }
-                return Ok(Followed::Decided(decision));
+                Followed::Decided(decision)
             }
-            Amended::Overtaken => return Ok(Followed::Overtaken(decision)),
-            Amended::Ended(reason) => Stale::Ended(reason),
-            Amended::Superseded(_) => Stale::Superseded,
-            Amended::Unknown => Stale::Unknown,
-        };
-        Ok(Followed::Decided(decide_stale(facts, stale)))
+            Outcome::Overtaken => Followed::Overtaken(decision),
+            Outcome::Gone(stale) => Followed::Decided(decide_stale(facts, stale)),
+        })
     }
 }
 

@@ -265,13 +265,11 @@ impl Exchange {
 
     /// The session, dead or alive, that the request came with.
     pub(super) fn session_found(&self) -> Option<&Session> {
-        let sessions = self
+        let mut sessions = self
             .found
             .iter()
             .filter_map(|found| found.session.as_deref());
-        sessions
-            .into_iter()
-            .find(|session| session.is_authenticated())
+        sessions.find(|session| session.is_authenticated())
     }
 
     /// The app answered, or failed to.

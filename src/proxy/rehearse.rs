@@ -1,18 +1,16 @@
 //! A request that a limit in monitor mode would have turned away: the would-be end is told, once,
 //! and the request goes on.
 
-use std::sync::Arc;
-
 use crate::domain::access::RequestFacts;
-use crate::domain::decide::{Decision, Live, Stale, Verdict, decide_stale};
+use crate::domain::decide::{Decision, Live, Verdict, decide_stale};
 use crate::domain::resolve::Setting;
 use crate::domain::session::EndReason;
 use crate::store::StoreError;
 use crate::store::event::build::EventFacts;
-use crate::store::op::{Amended, Amendment};
-use crate::telemetry::metrics::StoreOp;
+use crate::store::op::Amendment;
 
 use super::Proxy;
+use super::amend::Outcome;
 use super::device::Followed;
 use super::exchange::Exchange;
 use super::snapshot::AppRuntime;
@@ -39,22 +37,16 @@ impl Proxy {
             },
             _ => return Ok(Followed::Decided(decision)),
         };
-        let (sid, amendment) = (live.sid, amendment(exchange, app, live, reason));
-        let after = Arc::clone(&amendment.after);
-        let call = self.store.amend(sid, amendment);
-        let stale = match self.asked(exchange, StoreOp::Amend, call).await? {
-            Amended::Yes => {
-                app.metrics.would_have_ended(&after, reason);
-                live.session = after;
+        let amendment = amendment(exchange, app, live, reason);
+        Ok(match self.amend(exchange, live, amendment).await? {
+            Outcome::Written => {
+                app.metrics.would_have_ended(&live.session, reason);
                 self.telemetry.events.outbox_grew();
-                return Ok(Followed::Decided(decision));
+                Followed::Decided(decision)
             }
-            Amended::Overtaken => return Ok(Followed::Overtaken(decision)),
-            Amended::Ended(reason) => Stale::Ended(reason),
-            Amended::Superseded(_) => Stale::Superseded,
-            Amended::Unknown => Stale::Unknown,
-        };
-        Ok(Followed::Decided(decide_stale(facts, stale)))
+            Outcome::Overtaken => Followed::Overtaken(decision),
+            Outcome::Gone(stale) => Followed::Decided(decide_stale(facts, stale)),
+        })
     }
 }
 

@@ -4,15 +4,16 @@
 use std::sync::Arc;
 
 use crate::domain::access::{Client, RequestFacts};
-use crate::domain::decide::{Decision, Live, Stale, Verdict, decide_stale};
+use crate::domain::decide::{Decision, Live, Verdict, decide_stale};
 use crate::domain::resolve::Setting;
 use crate::domain::session::Session;
 use crate::domain::token::{Change, Standing, Token, TokenSeed};
 use crate::store::StoreError;
-use crate::store::op::{Amended, Amendment};
-use crate::telemetry::metrics::{StoreOp, TokenLabel};
+use crate::store::op::Amendment;
+use crate::telemetry::metrics::TokenLabel;
 
 use super::Proxy;
+use super::amend::Outcome;
 use super::exchange::Exchange;
 use super::snapshot::AppRuntime;
 
@@ -33,30 +34,21 @@ impl Proxy {
             return Ok(decision);
         };
         let Change { token, offers } = *change;
-        let (sid, amendment) = (live.sid, amendment(exchange, app, live, token));
-        let after = Arc::clone(&amendment.after);
-        let call = self.store.amend(sid, amendment);
-        let stale = match self.asked(exchange, StoreOp::Amend, call).await? {
-            Amended::Yes => {
-                live.session = after;
-                if offers {
-                    if let Some(presented) = &mut exchange.token {
-                        presented.offered = Some(token.next());
-                    }
-                    app.metrics.token(TokenLabel::Offered);
-                } else {
-                    app.metrics.token(TokenLabel::Renewed);
+        let amendment = amendment(exchange, app, live, token);
+        match self.amend(exchange, live, amendment).await? {
+            Outcome::Written if offers => {
+                if let Some(presented) = &mut exchange.token {
+                    presented.offered = Some(token.next());
                 }
-                return Ok(decision);
+                app.metrics.token(TokenLabel::Offered);
             }
+            Outcome::Written => app.metrics.token(TokenLabel::Renewed),
             // The session was found alive and its token good; whoever came first wrote the same,
             // and what else he wrote tells of the token the next time.
-            Amended::Overtaken => return Ok(decision),
-            Amended::Ended(reason) => Stale::Ended(reason),
-            Amended::Superseded(_) => Stale::Superseded,
-            Amended::Unknown => Stale::Unknown,
-        };
-        Ok(decide_stale(facts, stale))
+            Outcome::Overtaken => {}
+            Outcome::Gone(stale) => return Ok(decide_stale(facts, stale)),
+        }
+        Ok(decision)
     }
 }
 
